@@ -1,0 +1,86 @@
+"""Bakeoff: from one study file to the paper's table. `snakemake --cores all --resources gpu=1` runs config.yaml;
+`--configfile studies/NAME.yaml` another study. What each step does is in workflow/bakeoff/, one folder a step.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+# The jobs run `python -m bakeoff`, in this environment or one that conda made, installed there or not.
+PACKAGE = str(Path(workflow.basedir) / "workflow")
+sys.path.insert(0, PACKAGE)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [PACKAGE, os.environ.get("PYTHONPATH")]))
+
+from bakeoff import device, layout
+from bakeoff.errors import UserError
+from bakeoff.grid import Grid
+from bakeoff.provenance import spec_argument
+from bakeoff.study import load_workflow
+
+try:
+    # Not `configfile:`, which runs code that stands in YAML; see workflow/bakeoff/studyfile.py.
+    STUDY = load_workflow(
+        workflow.config_settings.configfiles, workflow.config_settings.config, Path(workflow.basedir) / "config.yaml"
+    )
+    GRID = Grid(STUDY)
+    GRID.cells
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/profile.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/compare.smk"
+include: "workflow/rules/report.smk"
+
+
+# The whole study, from data to report.
+rule all:
+    default_target: True
+    localrule: True
+    input:
+        REPORT,
+
+
+# Parts of it: `snakemake data`, `snakemake trained`, ...
+rule data:
+    localrule: True
+    input:
+        [folder / "manifest.json" for folder in GRID.data_dirs()],
+
+
+rule trained:
+    localrule: True
+    input:
+        GRID.run_files(["run.json"]),
+
+
+rule profiled:
+    localrule: True
+    input:
+        GRID.profiles(),
+
+
+rule evaluated:
+    localrule: True
+    input:
+        GRID.run_files(["metrics.json"]),
+
+
+onsuccess:
+    print(f"\nThe report of study {STUDY.study}: {Path(REPORT).resolve()}")
+
+
+onerror:
+    print(
+        f"\nStudy {STUDY.study} is not complete. What failed is named above, with its log; the logs stand in logs/.\n"
+        "What is done is kept: the same command goes on from there."
+    )

@@ -1,0 +1,232 @@
+"""What the compare step leaves behind, made up: the files that the report reads, with the keys of their contract."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from bakeoff import provenance
+
+# params, MACs, latency p50 in ms, accuracy, its spread over seeds
+MODELS: dict[str, tuple[int, int, float, float, float]] = {
+    "lenet5": (61_706, 416_520, 0.21, 0.9612, 0.0031),
+    "tiny_cnn": (23_946, 1_893_632, 0.34, 0.9701, 0.0024),
+    "tiny_vit": (104_650, 6_871_040, 1.12, 0.9488, 0.0062),
+    "resnet18": (11_172_810, 555_422_720, 6.41, 0.9834, 0.0012),
+}
+AUGMENTATIONS = ("none", "crop-flip")
+EPOCHS = 12
+
+Json = dict[str, Any]
+
+
+def write_study(
+    results: Path,
+    study: str = "demo",
+    *,
+    datasets: tuple[str, ...] = ("digits",),
+    models: tuple[str, ...] = tuple(MODELS),
+    augmentations: tuple[str, ...] = AUGMENTATIONS,
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4),
+    lost: Mapping[tuple[str, str], tuple[int, int]] | None = None,
+    classes: int = 10,
+    partial: bool = False,
+    body: Callable[[Json], None] = lambda _: None,
+) -> Path:
+    """Write results/{study}/. `lost`: (diverged, missing) of a (model, augmentation); `body` edits the record."""
+    rng = np.random.default_rng(7)
+    folder = results / study
+    lost = lost or {}
+    keys = [(d, m, a) for d in datasets for m in models for a in augmentations]
+    scores = {key: _scores(rng, key, seeds, *lost.get(key[1:], (0, 0))) for key in keys}
+    cells = [_cell(key, scores[key], seeds, *lost.get(key[1:], (0, 0))) for key in keys]
+    family = len(augmentations) * (len(models) - 1)
+    rows = [_row(key, scores, models[0], family) for key in keys]
+    for dataset in datasets:
+        for augmentation in augmentations:
+            _rank([row for row in rows if row["dataset"] == dataset and row["augmentation"] == augmentation])
+    record = {
+        "study": study,
+        "partial": partial,
+        "primary_metric": {"name": "accuracy", "unit": "fraction", "direction": "max"},
+        "alpha": [0.05, 0.01],
+        "correction": "holm",
+        "rows": rows,
+        "cells": cells,
+        "hardware": {"training": ["AMD EPYC 7B13, 1 thread"], "profiling": ["AMD EPYC 7B13, 1 thread, torch 2.15"]},
+        "warnings": [],
+    }
+    body(record)
+    folder.mkdir(parents=True, exist_ok=True)
+    provenance.write_record(folder / "comparison.json", "comparison", {"study": study}, "0" * 16, record)
+    _write_confusion(folder / "confusion.json", rng, cells, classes)
+    _write_curves(folder / "curves.csv", rng, cells)
+    _write_coverage(folder / "coverage.csv", cells)
+    return folder
+
+
+def _scores(
+    rng: np.random.Generator, key: tuple[str, str, str], seeds: tuple[int, ...], diverged: int, missing: int
+) -> dict[int, float]:
+    dataset, model, augmentation = key
+    _, _, _, accuracy, spread = MODELS[model]
+    shift = (0.004 if augmentation != "none" else 0.0) - (0.031 if dataset != "digits" else 0.0)
+    values = accuracy + shift + rng.normal(0, spread, len(seeds))
+    return dict(list(zip(seeds, values.tolist(), strict=True))[: len(seeds) - diverged - missing])
+
+
+def _costs(model: str) -> Json:
+    params, macs, latency, _, _ = MODELS[model]
+    return {
+        "params": params, "macs": macs, "latency_ms_p50": latency, "latency_ms_p95": latency * 1.2,
+        "throughput": 4000 / latency, "peak_memory_mb": 12 + params * 8e-6, "size_mb": params * 4e-6,
+        "train_seconds": 11.3 * latency,
+    }  # fmt: skip
+
+
+def _cell(
+    key: tuple[str, str, str], scores: Mapping[int, float], seeds: tuple[int, ...], diverged: int, missing: int
+) -> Json:
+    dataset, model, augmentation = key
+    values = np.array(list(scores.values()))
+    return {
+        "dataset": dataset, "model": model, "augmentation": augmentation, "recipe": "default", "spec": "0123456789ab",
+        "expected": len(seeds), "done": len(scores), "diverged": diverged, "missing": missing, **_costs(model),
+        "trainable_params": MODELS[model][0], "device": "cpu",
+        "metrics": {
+            "accuracy": {**_summary(values), "unit": "fraction", "direction": "max"},
+            "macro_f1": {**_summary(values - 0.002), "unit": "fraction", "direction": "max"},
+            "log_loss": {**_summary(2.5 * (1 - values)), "unit": "nats", "direction": "min"},
+        },
+    }  # fmt: skip
+
+
+def _summary(values: np.ndarray) -> Json:
+    n = values.size
+    if n == 0:
+        return {"mean": None, "std": None, "n": 0, "lo": None, "hi": None}
+    mean, std = float(values.mean()), float(values.std(ddof=1)) if n > 1 else None
+    half = None if std is None else float(stats.t.ppf(0.975, n - 1)) * std / math.sqrt(n)
+    return {
+        "mean": mean, "std": std, "n": n,
+        "lo": None if half is None else mean - half, "hi": None if half is None else mean + half,
+    }  # fmt: skip
+
+
+def _row(key: tuple[str, str, str], scores: Mapping[Any, Mapping[int, float]], baseline: str, family: int) -> Json:
+    dataset, model, augmentation = key
+    mine, base = scores[key], scores[dataset, baseline, augmentation]
+    shared = sorted(mine.keys() & base.keys())
+    own = _summary(np.array(list(mine.values())))
+    row: Json = {
+        "dataset": dataset, "comparison": "model", "factor": "model",
+        "context": {"augmentation": augmentation, "recipe": "default"},
+        "model": model, "augmentation": augmentation, "recipe": "default",
+        "metric": "accuracy", "unit": "fraction", "direction": "max", "candidate": model, "baseline": baseline,
+        "n_ok": own["n"], "n_base": len(base), "n_pairs": len(shared), "seeds_used": shared,
+        "seeds_dropped": sorted(mine.keys() ^ base.keys()), "mean": own["mean"], "std": own["std"],
+        "mean_lo": own["lo"], "mean_hi": own["hi"], "base_mean": None, "base_std": None,
+        "family": f"model/{dataset}/accuracy", "family_size": family, "stars": "", "dagger": False,
+        "verdict": "baseline", "status": "baseline", "rope": 0.005, "warnings": [],
+        "rank": None, "rank_lo": None, "rank_hi": None, "tied_with_best": None, "p_frontier": 0.42,
+        **_costs(model), "trainable_params": MODELS[model][0],
+        **dict.fromkeys((
+            "diff", "diff_ci_lo", "diff_ci_hi", "boot_lo", "boot_hi", "t", "df", "p_raw", "p_exact", "p_used",
+            "p_method", "p_adj", "d_z", "p_tost", "crossed_diff", "crossed_lo", "crossed_hi", "crossed_df",
+            "crossed_p", "crossed_p_adj", "var_seed", "var_image", "var_inter", "mde80",
+        )),
+    }  # fmt: skip
+    if model != baseline:
+        row.update(_difference(np.array([mine[s] - base[s] for s in shared]), family))
+    return row
+
+
+def _difference(d: np.ndarray, family: int) -> Json:
+    if d.size < 3:
+        return {"verdict": "not testable", "status": ("no_pairs", "one_seed", "two_seeds")[d.size]}
+    test = stats.ttest_1samp(d, 0)
+    ci = test.confidence_interval(0.95)
+    diff, p = float(d.mean()), float(test.pvalue)
+    p_adj = min(1.0, p * family)
+    sign = ("★" if diff > 0 else "▼") * ((p_adj < 0.05) + (p_adj < 0.01))
+    verdict = ("better" if diff > 0 else "worse") if sign else "inconclusive"
+    return {
+        "diff": diff, "diff_ci_lo": float(ci.low), "diff_ci_hi": float(ci.high), "boot_lo": float(ci.low) * 0.9,
+        "boot_hi": float(ci.high) * 0.9, "t": float(test.statistic), "df": float(test.df), "p_raw": p,
+        "p_exact": 2.0 ** (1 - d.size), "p_used": p, "p_method": "paired_t", "p_adj": p_adj, "stars": sign,
+        "dagger": bool(sign) and d.size < 6, "verdict": verdict, "status": "ok", "d_z": diff / float(d.std(ddof=1)),
+        "p_tost": 0.8, "crossed_diff": diff, "crossed_lo": float(ci.low) - 0.003, "crossed_hi": float(ci.high) + 0.003,
+        "crossed_df": 12.0, "crossed_p": p * 2, "crossed_p_adj": min(1.0, p_adj * 2),
+        "mde80": 1.68 * float(d.std(ddof=1)),
+    }  # fmt: skip
+
+
+def _rank(rows: list[Json]) -> None:
+    finished = sorted((row for row in rows if row["mean"] is not None), key=lambda row: -row["mean"])
+    for place, row in enumerate(finished, start=1):
+        row.update(rank=place, rank_lo=max(1, place - 1), rank_hi=place + 1, tied_with_best=place == 1)
+
+
+def _write_confusion(path: Path, rng: np.random.Generator, cells: list[Json], classes: int) -> None:
+    def matrix(accuracy: float) -> list[list[float]]:
+        wrong = rng.dirichlet(np.full(classes - 1, 0.3), classes) * (1 - accuracy)
+        return [[*row[:i], accuracy, *row[i:]] for i, row in enumerate(wrong.round(4).tolist())]
+
+    matrices = [
+        {
+            **{axis: cell[axis] for axis in ("dataset", "model", "augmentation", "recipe")},
+            "n_runs": cell["done"],
+            "class_names": [str(i) for i in range(classes)],
+            "mean_counts": [[50 * rate for rate in row] for row in rates],
+            "rates": rates,
+        }
+        for cell in cells
+        if cell["done"]
+        for rates in [matrix(cell["metrics"]["accuracy"]["mean"])]
+    ]
+    provenance.write_record(path, "confusion", {}, "0" * 16, {"cells": matrices})
+
+
+def _write_curves(path: Path, rng: np.random.Generator, cells: list[Json]) -> None:
+    rows = []
+    for cell in (cell for cell in cells if cell["done"]):
+        accuracy, several = cell["metrics"]["accuracy"]["mean"], cell["done"] > 1
+        for epoch in range(1, EPOCHS + 1):
+            reached = accuracy * (1 - 0.75 * math.exp(-epoch / 2.2)) + rng.normal(0, 0.004)
+            means = {
+                "train_loss": 2.3 * math.exp(-epoch / (55 - 50 * accuracy)),
+                "train_accuracy": min(1.0, reached * 1.01),
+                "val_loss": 2.3 * math.exp(-epoch / (55 - 50 * accuracy)) + 0.08 + 0.004 * epoch,
+                "val_accuracy": reached,
+            }
+            row: Json = {axis: cell[axis] for axis in ("dataset", "model", "augmentation", "recipe")}
+            row |= {"epoch": epoch, "n": cell["done"]}
+            for name, value in means.items():
+                row |= {f"{name}_mean": value, f"{name}_std": value * 0.03 if several else None}
+            rows.append(row)
+    columns = ["dataset", "model", "augmentation", "recipe", "epoch", "n"]
+    columns += [
+        f"{split}_{name}_{part}"
+        for split in ("train", "val")
+        for name in ("loss", "accuracy")
+        for part in ("mean", "std")
+    ]
+    pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
+
+
+def _write_coverage(path: Path, cells: list[Json]) -> None:
+    keys = ("dataset", "model", "augmentation", "recipe", "spec", "expected", "done", "diverged", "missing")
+    rows = [
+        {
+            **{key: cell[key] for key in keys},
+            "missing_seeds": " ".join(str(cell["expected"] - 1 - i) for i in reversed(range(cell["missing"]))),
+        }
+        for cell in cells
+    ]
+    pd.DataFrame(rows).to_csv(path, index=False)

@@ -1,0 +1,1 @@
+"""Bakeoff: a bake-off of image classifiers, from one study file to the paper's table."""

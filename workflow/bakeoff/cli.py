@@ -1,0 +1,261 @@
+"""The command line: one command a step, and what people need around them. Steps are imported when they run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from bakeoff import plugins
+from bakeoff.errors import UserError
+from bakeoff.provenance import PACKAGE, code_digest, parse_spec
+
+app = typer.Typer(
+    help="A bake-off of image classifiers, from one study file to the paper's table.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Spec = Annotated[str, typer.Option(help="The step's settings as canonical JSON; the rule hands them over.")]
+Code = Annotated[str | None, typer.Option(help="Digest of the step's code; worked out when it is not given.")]
+Folder = Annotated[Path, typer.Option(help="Folder of the data or the result.")]
+Id = Annotated[str, typer.Option(help="Name in the study.")]
+StudyFile = Annotated[Path, typer.Argument(help="Study file.")]
+DEFAULT_STUDY = Path("config.yaml")
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends in one message and exit status 1, without a traceback."""
+    try:
+        app()
+    except UserError as error:
+        _complain(f"bakeoff: {error}")
+    except Exception as error:
+        traceback.print_exc()
+        _complain(f"bakeoff {' '.join(sys.argv[1:2])}: stopped by {type(error).__name__}: {error}")
+
+
+def _complain(text: str) -> NoReturn:
+    print(text, file=sys.stderr)
+    if "--spec" in sys.argv and not sys.stderr.isatty():
+        # Called by a rule: standard error is the log, and who waits at the terminal wants to know as well.
+        print(text, flush=True)
+    raise SystemExit(1) from None
+
+
+# --- the steps, as the rules call them ----------------------------------------------------------------------------
+
+
+@app.command()
+def prepare(spec: Spec, out: Folder, code: Code = None, data_root: Folder = Path("data")) -> None:
+    """Write the arrays, splits and manifest of a data set."""
+    from bakeoff import stages
+    from bakeoff.data import step
+
+    settings = parse_spec(spec)
+    step.run(settings, out, code or stages.prepare(settings["source"]), data_root)
+
+
+@app.command()
+def train(
+    spec: Spec,
+    dataset: Id,
+    model: Id,
+    augmentation: Id,
+    recipe: Id,
+    seed: Annotated[int, typer.Option(help="Repetition.")],
+    data: Folder,
+    out: Folder,
+    code: Code = None,
+) -> None:
+    """Train one run: weights, history, predictions."""
+    from bakeoff import stages
+    from bakeoff.train import step
+
+    settings = parse_spec(spec)
+    code = code or stages.train(settings["model"]["builder"], settings["augmentation"]["policy"])
+    names = {"dataset": dataset, "model": model, "augmentation": augmentation, "recipe": recipe, "seed": seed}
+    step.run(settings, names, data, out, code)
+
+
+@app.command()
+def profile(
+    model: Annotated[str | None, typer.Argument(help="A builder, such as timm/resnet50; without --spec.")] = None,
+    input: Annotated[str, typer.Option(help="Channels x height x width.")] = "3x224x224",
+    classes: int = 1000,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    threads: int = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole record as JSON.")] = False,
+    spec: Annotated[str | None, typer.Option(help="The step's settings; the rule hands them over.")] = None,
+    code: Code = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write the record.")] = None,
+) -> None:
+    """Measure what a model costs: parameters, MACs, latency, throughput, memory."""
+    from bakeoff import stages
+    from bakeoff.models import registry
+    from bakeoff.profile import step
+
+    if spec is not None and out is not None:
+        settings = parse_spec(spec)
+        builder = settings["model"]["builder"]
+        step.run(settings, out, code or stages.profile(builder), settings["device"], settings["threads"])
+        return
+    if model is None or spec is not None or out is not None:
+        raise UserError("profile: give a MODEL, such as timm/resnet18, or both --spec and --out")
+    if not registry.is_known(model):
+        raise UserError(f"profile: {model}: no such model; `bakeoff models {model.partition('/')[2] or model}` searches")
+    job = step.ProfileSpec.model_validate(
+        {
+            "model": {
+                "name": model.replace("/", "-"),
+                "builder": model,
+                "options": {name: option.default for name, option in registry.options_of(model).items()},
+            },
+            "input": _shape(input),
+            "classes": classes,
+            "device": device,
+            "threads": threads,
+        }
+    )
+    body = step.profile_model(job)
+    print(json.dumps(body, indent=1) if as_json else step.describe(body))
+
+
+def _shape(text: str) -> list[int]:
+    parts = text.lower().split("x")
+    if len(parts) != 3 or not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise UserError(f"--input: {text!r} is no shape; write channels x height x width, as in 3x224x224")
+    return [int(part) for part in parts]
+
+
+@app.command()
+def evaluate(spec: Spec, run: Annotated[Path, typer.Option(help="Folder of the run.")], code: Code = None) -> None:
+    """Work out every metric of one run from its predictions."""
+    from bakeoff import stages
+    from bakeoff.evaluate import step
+
+    step.run(parse_spec(spec), run, code or stages.evaluate())
+
+
+@app.command()
+def compare(
+    study: Annotated[Path, typer.Argument(help="Study file; without --spec.")] = DEFAULT_STUDY,
+    spec: Annotated[str | None, typer.Option(help="The step's settings; the rule hands them over.")] = None,
+    code: Code = None,
+    partial: Annotated[bool, typer.Option(help="Compare what is there; the tables say what is missing.")] = False,
+) -> None:
+    """Test which differences are real; writes results/STUDY/comparison.json and its tables."""
+    from bakeoff import stages
+    from bakeoff.compare import step
+
+    if spec is None:
+        from bakeoff.grid import Grid
+        from bakeoff.study import load
+
+        settings = Grid(load(study)).compare_spec(partial)
+    else:
+        settings = parse_spec(spec)
+    step.run(settings, code or stages.compare())
+
+
+@app.command()
+def report(
+    study: Annotated[Path, typer.Argument(help="Study file; without --spec.")] = DEFAULT_STUDY,
+    spec: Annotated[str | None, typer.Option(help="The step's settings; the rule hands them over.")] = None,
+    code: Code = None,
+) -> None:
+    """Render tables, figures and report.html of a comparison."""
+    from bakeoff import stages
+    from bakeoff.report import step
+
+    if spec is None:
+        from bakeoff.grid import Grid
+        from bakeoff.study import load
+
+        settings = Grid(load(study)).report_spec
+    else:
+        settings = parse_spec(spec)
+    print(step.run(settings, code or stages.report()))
+
+
+# --- studies ------------------------------------------------------------------------------------------------------
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def run(context: typer.Context, study: StudyFile = DEFAULT_STUDY) -> None:
+    """Run a study that one need not trust: it is read as plain data. Further arguments go to snakemake."""
+    from bakeoff.study import load
+    from bakeoff.studyfile import write
+
+    loaded = load(study)
+    plain = write(loaded.model_dump(mode="json", exclude_unset=True), Path(".snakemake") / "studies" / f"{loaded.study}.json")
+    command = [sys.executable, "-m", "snakemake", "--configfile", str(plain), *context.args]
+    if not Path("Snakefile").is_file():
+        command += ["--snakefile", str(PACKAGE.parent.parent / "Snakefile")]
+    raise SystemExit(subprocess.run(command, check=False).returncode)
+
+
+@app.command()
+def plan(study: StudyFile = DEFAULT_STUDY) -> None:
+    """Print which runs are to do, which are cached, and why."""
+    from bakeoff.grid import Grid
+    from bakeoff.plan import describe, examine
+    from bakeoff.study import load
+
+    grid = Grid(load(study))
+    print(describe(grid, examine(grid)))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of study files, for editors."""
+    from bakeoff.study import json_schema
+
+    print(json.dumps(json_schema(), indent=1))
+
+
+# --- what there is ------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def models(search: Annotated[str, typer.Argument(help="Only names with this text.")] = "") -> None:
+    """List the models that a study may name."""
+    from bakeoff.models import registry
+
+    for name in registry.names():
+        if search in name:
+            print(f"{name:32} {plugins.about('models/own', name)}" if "/" not in name else name)
+
+
+@app.command()
+def datasets() -> None:
+    """List the data sets that a study may name."""
+    _list_plugins("data/sources")
+
+
+@app.command()
+def augmentations() -> None:
+    """List the augmentation policies that a study may name."""
+    _list_plugins("train/policies")
+
+
+@app.command()
+def metrics() -> None:
+    """List the metrics that are worked out for every run."""
+    from bakeoff.evaluate.metrics import METRICS
+
+    for metric in METRICS.values():
+        better = "higher" if metric.direction == "max" else "lower"
+        print(f"{metric.name:20} {metric.unit}, {better} is better; {metric.source}")
+
+
+def _list_plugins(folder: str) -> None:
+    for name in plugins.names(folder):
+        print(f"{name:20} {plugins.about(folder, name)}")

@@ -1,0 +1,126 @@
+"""The rows of the grid itself: what each cell scored and cost, what is there of it, and each of its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from bakeoff.compare import paired
+from bakeoff.compare.grid import scores
+from bakeoff.compare.load import Loaded, Metric, Profile
+from bakeoff.compare.spec import AXES, Cell, CompareInput
+from bakeoff.errors import UserError
+from bakeoff.provenance import Json
+
+COSTS = (
+    "params", "trainable_params", "macs", "latency_ms_p50", "latency_ms_p95", "throughput", "peak_memory_mb", "size_mb",
+)  # fmt: skip
+
+
+def metrics(inputs: CompareInput, loaded: Loaded) -> dict[str, Metric]:
+    """All metrics of the runs with unit and direction, the primary one first.
+
+    Raises UserError when the runs lack the primary one.
+    """
+    found: dict[str, Metric] = {}
+    for _, run in sorted(loaded.runs.items(), key=lambda item: item[0]):
+        found = {**run.metrics, **found}
+    if inputs.metric not in found:
+        raise UserError(f"metric: the runs have no {inputs.metric!r}; choose from {', '.join(sorted(found))}")
+    return {name: found[name] for name in sorted(found, key=lambda name: (name != inputs.metric, name))}
+
+
+def cells(inputs: CompareInput, loaded: Loaded) -> list[Json]:
+    """The cells of comparison.json: coverage, cost, and each metric's mean with its 95 % t interval over seeds."""
+    known = metrics(inputs, loaded)
+    return [
+        {
+            **_place(cell),
+            **counts(cell, loaded),
+            **cost_of([cell], loaded),
+            "train_seconds": train_seconds([cell], loaded),
+            "device": ", ".join(sorted({run.device for run in loaded.of(cell)})) or None,
+            "metrics": {name: _cell_metric(cell, name, metric, loaded) for name, metric in known.items()},
+        }
+        for cell in inputs.cells
+    ]
+
+
+def _place(cell: Cell) -> Json:
+    return {**dict(zip(AXES, cell.key, strict=True)), "spec": cell.spec}
+
+
+def counts(cell: Cell, loaded: Loaded) -> dict[str, int]:
+    """How many runs of a cell were wanted, and what became of them."""
+    there, done = loaded.of(cell), loaded.done(cell)
+    expected = len(cell.seeds)
+    return {
+        "expected": expected,
+        "done": len(done),
+        "diverged": len(there) - len(done),
+        "missing": expected - len(there),
+    }
+
+
+def _cell_metric(cell: Cell, name: str, metric: Metric, loaded: Loaded) -> Json:
+    values = np.array(list(scores([cell], loaded, name).values()))
+    return {
+        **asdict(paired.summary(values)),
+        **ends("lo", "hi", paired.t_interval(values)),
+        "unit": metric.unit,
+        "direction": metric.direction,
+    }
+
+
+def coverage(inputs: CompareInput, loaded: Loaded) -> list[Json]:
+    """The rows of coverage.csv."""
+    found = []
+    for cell in inputs.cells:
+        missing = [seed for seed in cell.seeds if (cell.key, seed) not in loaded.runs]
+        found.append({**_place(cell), **counts(cell, loaded), "missing_seeds": missing})
+    return found
+
+
+def runs(inputs: CompareInput, loaded: Loaded) -> list[Json]:
+    """The rows of runs.csv: each run that exists, each metric."""
+    return [
+        {
+            **_place(cell),
+            "seed": run.seed,
+            "status": run.status,
+            "metric": name,
+            "value": metric.value,
+            "unit": metric.unit,
+            "direction": metric.direction,
+            "train_seconds": run.train_seconds,
+        }
+        for cell in inputs.cells
+        for run in loaded.of(cell)
+        for name, metric in sorted(run.metrics.items())
+    ]
+
+
+def ends(lo: str, hi: str, interval: tuple[float, float] | None) -> Json:
+    """An interval as two columns, both None where there is none."""
+    return {lo: interval[0] if interval else None, hi: interval[1] if interval else None}
+
+
+def common(values: Iterable[Any]) -> Any:
+    """The value that all have, None when they differ or are none."""
+    found = set(values)
+    return found.pop() if len(found) == 1 else None
+
+
+def cost_of(cells: Sequence[Cell], loaded: Loaded) -> Json:
+    """What the cells cost; a cost in which they differ is None, for no one number would be true of all."""
+    profiles = [loaded.profiles.get(cell.profile, Profile()) for cell in cells]
+    return {name: common(getattr(profile, name) for profile in profiles) for name in COSTS}
+
+
+def train_seconds(cells: Sequence[Cell], loaded: Loaded) -> float | None:
+    """Mean time that the runs of these cells trained, of those that ended well."""
+    seconds = [run.train_seconds for cell in cells for run in loaded.done(cell) if run.train_seconds is not None]
+    return float(np.mean(seconds)) if seconds else None

@@ -1,0 +1,132 @@
+"""What a row owes to the others of its family: corrected p, stars and verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from statsmodels.stats.multitest import multipletests
+
+from bakeoff.compare import paired
+from bakeoff.compare.contrast import Contrast
+from bakeoff.compare.spec import CompareSettings, Correction
+
+_STATSMODELS = {"holm": "holm", "bh": "fdr_bh"}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """`family_size` counts the tests that were corrected for; rows that could not be tested are not among them."""
+
+    verdict: str
+    family: str | None = None
+    family_size: int | None = None
+    p_adj: float | None = None
+    crossed_p_adj: float | None = None
+    stars: str = ""
+    dagger: str = ""
+    p_tost: float | None = None
+    mde80: float | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def adjust(p: Sequence[float | None], correction: Correction) -> list[float | None]:
+    """Holm's (1979) or Benjamini & Hochberg's (1995) adjusted p; what is None or NaN stays None and is not counted."""
+    tested = [i for i, value in enumerate(p) if value is not None and not math.isnan(value)]
+    values = np.array([p[i] for i in tested], dtype=float)
+    if len(tested) > 1 and correction != "none":
+        values = multipletests(values, method=_STATSMODELS[correction])[1]
+    adjusted: list[float | None] = [None] * len(p)
+    for i, value in zip(tested, values, strict=True):
+        adjusted[i] = float(value)
+    return adjusted
+
+
+def stars(p: float | None, better: bool, alpha: Sequence[float]) -> str:
+    """One mark for each level that `p` is below: ★ for better, ▼ for worse."""
+    return ("★" if better else "▼") * (0 if p is None else sum(p < level for level in alpha))
+
+
+def verdict(p: float | None, better: bool, p_tost: float | None, alpha: float) -> str:
+    """In words: better, worse, equivalent (within the margin), inconclusive, or not testable."""
+    if p is None:
+        return "not testable"
+    if p < alpha:
+        return "better" if better else "worse"
+    return "equivalent" if p_tost is not None and p_tost < alpha else "inconclusive"
+
+
+def judge(contrasts: Sequence[Contrast], settings: CompareSettings) -> list[Judgement]:
+    """Judge the rows of one comparison, in their order: a family is all candidates of one data set.
+
+    Only the primary metric is judged; others keep their raw p. The verdict takes the stricter of the two tests, over
+    seeds and for new images.
+    """
+    judged = [row.metric == settings.metric and row.difference is not None for row in contrasts]
+    results: list[Judgement] = [_unjudged(row, settings) for row in contrasts]
+    for dataset in {row.group.dataset for row in contrasts}:
+        members = [i for i, row in enumerate(contrasts) if judged[i] and row.group.dataset == dataset]
+        rows = [contrasts[i] for i in members]
+        p = adjust([row.difference.p_used if row.difference else None for row in rows], settings.correction)
+        crossed = adjust([row.crossed.p if row.crossed else None for row in rows], settings.correction)
+        size = sum(value is not None for value in p)
+        for i, row, p_adj, crossed_p_adj in zip(members, rows, p, crossed, strict=True):
+            results[i] = _judgement(row, p_adj, crossed_p_adj, size, settings)
+    return results
+
+
+def _unjudged(row: Contrast, settings: CompareSettings) -> Judgement:
+    if row.difference is None:
+        return Judgement("baseline")
+    return Judgement("exploratory", p_tost=_p_tost(row), mde80=_mde80(row, settings.alpha[0]))
+
+
+def _judgement(
+    row: Contrast, p_adj: float | None, crossed_p_adj: float | None, size: int, settings: CompareSettings
+) -> Judgement:
+    assert row.difference is not None
+    strictest = settings.alpha[0] / (max(size, 1) if settings.correction != "none" else 1)
+    better = ((row.difference.diff or 0.0) > 0) == (row.direction == "max")
+    p_tost = _p_tost(row)
+    p_tost_new = row.crossed.p_tost(row.rope) if row.crossed and row.rope else None
+    here = verdict(p_adj, better, p_tost, settings.alpha[0])
+    p_both = None if p_adj is None else _strictest(p_adj, crossed_p_adj)
+    both = verdict(p_both, better, None if p_tost is None else _strictest(p_tost, p_tost_new), settings.alpha[0])
+    marks = stars(p_adj, better, settings.alpha)
+    floor = row.difference.p_floor
+    return Judgement(
+        verdict=both,
+        family=f"{row.group.comparison.name}/{row.group.dataset}/{row.metric}",
+        family_size=size,
+        p_adj=p_adj,
+        crossed_p_adj=crossed_p_adj,
+        stars=marks,
+        dagger="†" if marks and floor is not None and floor >= settings.alpha[0] else "",
+        p_tost=p_tost,
+        mde80=_mde80(row, strictest),
+        warnings=tuple(_warnings(here, both, marks, p_tost, settings.alpha[0])),
+    )
+
+
+def _strictest(p: float, other: float | None) -> float:
+    return p if other is None else max(p, other)
+
+
+def _p_tost(row: Contrast) -> float | None:
+    return row.difference.p_tost(row.rope) if row.difference and row.rope else None
+
+
+def _mde80(row: Contrast, alpha: float) -> float | None:
+    """The smallest true difference, in the metric's unit, that so many seeds would show with power 0.8."""
+    if row.difference is None or not row.difference.std:
+        return None
+    return paired.detectable_effect(len(row.difference.seeds), alpha) * row.difference.std
+
+
+def _warnings(here: str, both: str, marks: str, p_tost: float | None, alpha: float) -> Iterable[str]:
+    if here != both:
+        yield f"{here} on this test set, but not shown for new images"
+    if marks and p_tost is not None and p_tost < alpha:
+        yield "significant, but smaller than the margin of equivalence"

@@ -1,0 +1,66 @@
+"""What a comparison sets against what: the cells of each value of its factor, and their scores by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bakeoff.compare.load import Loaded
+from bakeoff.compare.paired import FloatArray
+from bakeoff.compare.spec import AXES, Cell, Comparison
+
+# The axes that a side is averaged over, as one cell has them: () when there are none.
+Stratum = tuple[str, ...]
+Side = Mapping[Stratum, Cell]
+
+
+@dataclass(frozen=True)
+class Group:
+    """The cells that one comparison sets against each other: one data set, the axes in `within` held fixed."""
+
+    comparison: Comparison
+    dataset: str
+    context: Mapping[str, str]
+    sides: Mapping[str, Side]
+
+    def shared(self, *values: str) -> list[Stratum]:
+        """The strata that all these values of the factor have: what a difference between them is averaged over."""
+        strata = [set(self.sides.get(value, {})) for value in values]
+        return sorted(set.intersection(*strata))
+
+    def cells(self, value: str, strata: Sequence[Stratum]) -> list[Cell]:
+        """The cells of one value of the factor in these strata (none when it is not part of the group)."""
+        side = self.sides.get(value, {})
+        return [side[stratum] for stratum in strata if stratum in side]
+
+
+def groups(comparison: Comparison, cells: Sequence[Cell]) -> Iterator[Group]:
+    """The groups of a comparison, sorted by data set and context; each has at least one cell."""
+    found: dict[tuple[str, ...], dict[str, dict[Stratum, Cell]]] = {}
+    averaged = [axis for axis in AXES if axis not in comparison.within and axis != comparison.factor]
+    for cell in cells:
+        fixed = tuple(getattr(cell, axis) for axis in comparison.within)
+        side = found.setdefault(fixed, {}).setdefault(getattr(cell, comparison.factor), {})
+        side[tuple(getattr(cell, axis) for axis in averaged)] = cell
+    for fixed, sides in sorted(found.items()):
+        context: dict[str, str] = dict(zip(comparison.within, fixed, strict=True))
+        dataset = context.pop("dataset")
+        yield Group(comparison, dataset, context, dict(sorted(sides.items())))
+
+
+def scores(cells: Sequence[Cell], loaded: Loaded, metric: str) -> dict[int, float]:
+    """The metric by seed, averaged over `cells`; only seeds at which every cell has a value."""
+    values: list[dict[int, float]] = []
+    for cell in cells:
+        measured = {run.seed: run.metrics[metric].value for run in loaded.done(cell) if metric in run.metrics}
+        values.append({seed: value for seed, value in measured.items() if value is not None})
+    seeds = sorted(set.intersection(*(set(by_seed) for by_seed in values))) if values else []
+    return {seed: float(np.mean([by_seed[seed] for by_seed in values])) for seed in seeds}
+
+
+def correctness(cells: Sequence[Cell], loaded: Loaded, seeds: Sequence[int]) -> FloatArray:
+    """Share of `cells` that classify each test image rightly: [S seeds, N images]. All runs must be done."""
+    by_cell = [loaded.outcomes(cell) for cell in cells]
+    return np.array([np.mean([by_seed[seed].correct for by_seed in by_cell], axis=0) for seed in seeds])

@@ -1,0 +1,203 @@
+"""Read what a study is compared from, and refuse what does not belong together.
+
+Every record is checked against the digests that the study asks for, every file against the record that describes it,
+and runs against each other: same test images, nobody else's folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bakeoff import layout
+from bakeoff.compare.spec import AXES, Cell, CompareInput
+from bakeoff.errors import Refused, UserError
+from bakeoff.provenance import Json, check_files, finite, read_record
+
+CellKey = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric of one run; `value` is None where it has none (a diverged run, a class without images)."""
+
+    value: float | None
+    unit: str
+    direction: Literal["max", "min"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run that ended well leaves behind; `correct` says which test images it classifies rightly."""
+
+    correct: npt.NDArray[np.bool_]  # [N]
+    logits_digest: str
+    history: pd.DataFrame
+    confusion: npt.NDArray[np.int64]  # [C, C], rows true, columns predicted
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run that came to an end; a diverged one has no outcome."""
+
+    seed: int
+    metrics: Mapping[str, Metric]
+    train_seconds: float | None
+    device: str
+    hardware: str
+    class_names: tuple[str, ...]
+    outcome: Outcome | None
+
+    @property
+    def status(self) -> Literal["done", "diverged"]:
+        """One of the two ends that a run's record knows."""
+        return "diverged" if self.outcome is None else "done"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a model costs: counts, MB, images/s and milliseconds at batch 1. A failed profile has only its reason."""
+
+    reason: str | None = None
+    hardware: str | None = None
+    params: int | None = None
+    trainable_params: int | None = None
+    macs: int | None = None
+    latency_ms_p50: float | None = None
+    latency_ms_p95: float | None = None
+    throughput: float | None = None
+    peak_memory_mb: float | None = None
+    size_mb: float | None = None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The runs that exist, by cell and seed, and the profiles by name."""
+
+    runs: Mapping[tuple[CellKey, int], Run]
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+
+    def of(self, cell: Cell) -> list[Run]:
+        """The runs of a cell that exist, by seed."""
+        return [self.runs[cell.key, seed] for seed in cell.seeds if (cell.key, seed) in self.runs]
+
+    def done(self, cell: Cell) -> list[Run]:
+        """The runs of a cell that ended well, by seed."""
+        return [run for run in self.of(cell) if run.outcome is not None]
+
+    def outcomes(self, cell: Cell) -> dict[int, Outcome]:
+        """What the runs of a cell that ended well left behind, by seed."""
+        return {run.seed: run.outcome for run in self.of(cell) if run.outcome is not None}
+
+
+def load(inputs: CompareInput, results: Path) -> Loaded:
+    """Read all runs and profiles of the study under `results`.
+
+    Raises Refused, naming the file, at the first that is missing (unless the study is partial), edited, made by other
+    settings or code, or from other test images than its neighbours.
+    """
+    tests = _TestSets()
+    runs = {}
+    for cell in inputs.cells:
+        for seed in cell.seeds:
+            folder = results / layout.run_dir(*cell.key, cell.spec, seed).relative_to(layout.RESULTS)
+            if inputs.partial and not all((folder / name).exists() for name in ("run.json", "metrics.json")):
+                continue
+            runs[cell.key, seed] = _read_run(folder, cell, seed, tests)
+    if not runs:
+        raise UserError(f"{results}: no run of study {inputs.study!r} exists yet, so there is nothing to compare")
+    profiles = {cell.profile: _read_profile(results, cell, inputs.partial) for cell in inputs.cells}
+    return Loaded(runs, profiles)
+
+
+def _read_run(folder: Path, cell: Cell, seed: int, tests: _TestSets) -> Run:
+    path, scored = folder / "run.json", folder / "metrics.json"
+    record = read_record(path, "run", spec=cell.spec, code=cell.train_code)
+    metrics = read_record(scored, "metrics", spec=cell.evaluate_spec, code=cell.evaluate_code)
+    for file, read in ((path, record), (scored, metrics)):
+        for name, wanted in (*zip(AXES, cell.key, strict=True), ("seed", seed)):
+            if read[name] != wanted:
+                raise Refused(f"{file}: is of {name} {read[name]!r}, though it stands where {wanted!r} belongs")
+    if metrics["run_digest"] != record["record_digest"]:
+        raise Refused(f"{scored}: was made from another run.json than the one beside it; delete it to remake")
+    if metrics["predictions_sha256"] != record["files"].get("predictions.npz"):
+        raise Refused(f"{scored}: was made from other predictions than run.json describes; delete it to remake")
+    diverged = record["status"] == "diverged"
+    return Run(
+        seed=seed,
+        metrics={name: _metric(scored, name, value) for name, value in metrics["metrics"].items()},
+        train_seconds=finite(record["train_seconds"]),
+        device=record["device"],
+        hardware=_hardware(record),
+        class_names=tuple(record["class_names"]),
+        outcome=None if diverged else _read_outcome(path, record, metrics, tests),
+    )
+
+
+def _read_outcome(path: Path, record: Json, metrics: Json, tests: _TestSets) -> Outcome:
+    check_files(path, record, "predictions.npz", "history.csv")
+    predictions = path.parent / "predictions.npz"
+    with np.load(predictions, allow_pickle=False) as arrays:
+        logits, y_true = arrays["logits"], arrays["y_true"]
+        tests.same(record["dataset"], predictions, arrays["example_id"], y_true)
+    return Outcome(
+        correct=logits.argmax(axis=1) == y_true,
+        logits_digest=hashlib.sha256(logits.tobytes()).hexdigest(),
+        history=pd.read_csv(path.parent / "history.csv"),
+        confusion=np.array(metrics["confusion"], dtype=np.int64),
+    )
+
+
+class _TestSets:
+    """The test images of each data set, as the first run read has them."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, tuple[Path, npt.NDArray[np.int64], npt.NDArray[np.int64]]] = {}
+
+    def same(self, dataset: str, file: Path, example_id: npt.NDArray[np.int64], y_true: npt.NDArray[np.int64]) -> None:
+        """Refuse `file` when its test images or labels are not those of the runs read before it."""
+        first, ids, labels = self._first.setdefault(dataset, (file, example_id, y_true))
+        if not (np.array_equal(ids, example_id) and np.array_equal(labels, y_true)):
+            raise Refused(f"{file}: has other test images or labels than {first}; runs on two test sets do not compare")
+
+
+def _metric(path: Path, name: str, value: Json) -> Metric:
+    metric = Metric(finite(value["value"]), value["unit"], value["direction"])
+    if metric.unit == "fraction" and metric.value is not None and not 0 <= metric.value <= 1:
+        raise Refused(f"{path}: {name} is {metric.value}, though it is a fraction from 0 to 1")
+    return metric
+
+
+def _hardware(record: Json) -> str:
+    if record["device"] == "cuda":
+        return str(record["environment"].get("gpu") or "a GPU without a name")
+    return f"{record['environment']['cpu']}, {record['threads']} threads"
+
+
+def _read_profile(results: Path, cell: Cell, partial: bool) -> Profile:
+    path = results / "profiles" / f"{cell.profile}.json"
+    if partial and not path.exists():
+        return Profile(reason="not measured yet")
+    record = read_record(path, "profile", spec=cell.profile_spec, code=cell.profile_code)
+    if record["model"] != cell.model:
+        raise Refused(f"{path}: is the profile of {record['model']!r}, though it stands for {cell.model!r}")
+    if record["status"] != "done":
+        return Profile(reason=str(record["reason"]))
+    return Profile(
+        hardware=_hardware(record),
+        params=record["params"],
+        trainable_params=record["trainable_params"],
+        macs=record["macs"],
+        latency_ms_p50=record["latency_ms"]["p50"],
+        latency_ms_p95=record["latency_ms"]["p95"],
+        throughput=record["throughput"]["images_per_second"],
+        peak_memory_mb=record["peak_memory_mb"],
+        size_mb=record["size_mb"],
+    )

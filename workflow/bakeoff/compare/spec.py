@@ -1,0 +1,130 @@
+"""The settings of the comparison, as the study file has them, and the input of the step made from them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator, model_validator
+
+Axis = Literal["dataset", "model", "augmentation", "recipe"]
+Correction = Literal["holm", "bh", "none"]
+AXES: tuple[Axis, ...] = ("dataset", "model", "augmentation", "recipe")
+
+Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,99}$")]
+Digest12 = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
+Digest16 = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+Level = Annotated[float, Field(gt=0, lt=1)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CompareSettings(_Settings):
+    """How differences are judged. `alpha` gives one star a level; `rope` the margin of equivalence of a metric."""
+
+    metric: Id = "accuracy"
+    alpha: Annotated[tuple[Level, ...], Field(min_length=1, max_length=3)] = (0.05, 0.01)
+    correction: Correction = "holm"
+    n_resamples: Annotated[int, Field(ge=100)] = 10_000
+    rng_seed: Annotated[int, Field(ge=0)] = 0
+    rope: dict[Id, PositiveFloat] = Field(default_factory=lambda: {"accuracy": 0.005})
+
+    @field_validator("alpha")
+    @classmethod
+    def _descending(cls, alpha: tuple[float, ...]) -> tuple[float, ...]:
+        if any(left <= right for left, right in pairwise(alpha)):
+            raise ValueError("must descend, one level a star, as in [0.05, 0.01]")
+        return alpha
+
+
+def _other_axes(data: dict[str, Any]) -> tuple[Axis, ...]:
+    return tuple(axis for axis in AXES if axis != data["factor"])
+
+
+class Comparison(_Settings):
+    """One question: which value of `factor` is better than `baseline`, the axes in `within` held fixed.
+
+    Axes that are neither are averaged over inside each seed. The data set is always held fixed.
+    """
+
+    factor: Literal["model", "augmentation", "recipe"] = "model"
+    baseline: Id
+    within: tuple[Axis, ...] = Field(default_factory=_other_axes)
+    name: Id = Field(default_factory=lambda data: data["factor"])
+
+    @model_validator(mode="after")
+    def _factor_varies(self) -> Self:
+        if self.factor in self.within:
+            raise ValueError(f"within: {self.factor!r} is the factor of this comparison, so it cannot be held fixed")
+        return self
+
+    @field_validator("within")
+    @classmethod
+    def _in_one_order(cls, within: tuple[Axis, ...]) -> tuple[Axis, ...]:
+        return tuple(axis for axis in AXES if axis == "dataset" or axis in within)
+
+
+class Cell(_Settings):
+    """One square of the grid, the seeds it is repeated with, and the digests that its records must carry."""
+
+    dataset: Id
+    model: Id
+    augmentation: Id
+    recipe: Id
+    spec: Digest12
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+    train_code: Digest16
+    evaluate_spec: Digest12
+    evaluate_code: Digest16
+    profile: Id
+    profile_spec: Digest12
+    profile_code: Digest16
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """Its place in the grid, in the order of AXES."""
+        return (self.dataset, self.model, self.augmentation, self.recipe)
+
+    @property
+    def label(self) -> str:
+        """Its place in the grid, for messages."""
+        return "/".join(self.key)
+
+
+class CompareInput(CompareSettings):
+    """Everything that the step works from. Cells and their seeds are sorted: their order carries no meaning."""
+
+    study: Id
+    comparisons: Annotated[tuple[Comparison, ...], Field(min_length=1)]
+    cells: Annotated[tuple[Cell, ...], Field(min_length=1)]
+    partial: bool = False
+
+    @field_validator("cells")
+    @classmethod
+    def _sorted(cls, cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
+        _refuse_twice("cell", [cell.label for cell in cells])
+        for cell in cells:
+            _refuse_twice(f"seed of {cell.label}", [str(seed) for seed in cell.seeds])
+        ordered = sorted(cells, key=lambda cell: cell.key)
+        return tuple(cell.model_copy(update={"seeds": tuple(sorted(cell.seeds))}) for cell in ordered)
+
+    @model_validator(mode="after")
+    def _baselines_exist(self) -> Self:
+        _refuse_twice("comparison", [comparison.name for comparison in self.comparisons])
+        for comparison in self.comparisons:
+            known = sorted({str(getattr(cell, comparison.factor)) for cell in self.cells})
+            if comparison.baseline not in known:
+                raise ValueError(
+                    f"comparison {comparison.name!r}: baseline {comparison.baseline!r} is no {comparison.factor} "
+                    f"of the study; choose from {', '.join(known)}"
+                )
+        return self
+
+
+def _refuse_twice(what: str, names: list[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ValueError(f"{what} named twice: {', '.join(twice)}")

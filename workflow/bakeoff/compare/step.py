@@ -1,0 +1,80 @@
+"""The compare step: from all records of a study to the files that its report is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import ValidationError
+
+from bakeoff import layout
+from bakeoff.compare import caveats, cells, table
+from bakeoff.compare.confusion import confusion
+from bakeoff.compare.curves import curves
+from bakeoff.compare.load import load
+from bakeoff.compare.spec import CompareInput
+from bakeoff.errors import UserError
+from bakeoff.provenance import Json, whole, write_record
+
+
+def run(spec: Json, code: str, results: Path = layout.RESULTS) -> Path:
+    """Compare the runs that `spec` names and write {results}/{study}/; returns comparison.json, which is written last.
+
+    Writes coverage.csv, runs.csv, comparison.csv, comparison.json, curves.csv and confusion.json, each whole. Raises
+    UserError for a spec that is none, Refused for records that do not match it; then nothing is written.
+    """
+    try:
+        inputs = CompareInput.model_validate(spec)
+    except ValidationError as error:
+        raise UserError(f"compare: {_sentences(error)}") from None
+    loaded = load(inputs, results)
+    rows = table.rows(inputs, loaded)
+    primary = cells.metrics(inputs, loaded)[inputs.metric]
+    body = {
+        "study": inputs.study,
+        "partial": inputs.partial,
+        "primary_metric": {"name": inputs.metric, "unit": primary.unit, "direction": primary.direction},
+        "alpha": list(inputs.alpha),
+        "correction": inputs.correction,
+        "rows": rows,
+        "cells": cells.cells(inputs, loaded),
+        "hardware": caveats.hardware(loaded),
+        "warnings": caveats.warnings(inputs, loaded, rows),
+    }
+    tables = {
+        "coverage.csv": _frame(cells.coverage(inputs, loaded)),
+        "runs.csv": _frame(cells.runs(inputs, loaded)),
+        "comparison.csv": _frame(rows),
+        "curves.csv": curves(inputs, loaded),
+    }
+    matrices = confusion(inputs, loaded)
+
+    folder = results / layout.study_dir(inputs.study).relative_to(layout.RESULTS)
+    for name, frame in tables.items():
+        with whole(folder / name) as part:
+            frame.to_csv(part, index=False, lineterminator="\n")
+    write_record(folder / "confusion.json", "confusion", spec, code, {"cells": matrices})
+    write_record(folder / "comparison.json", "comparison", spec, code, body)
+    return folder / "comparison.json"
+
+
+def _sentences(error: ValidationError) -> str:
+    """What is wrong with which key; defaults that could not be made because of it are no fault of their own."""
+    wrong = [e for e in error.errors() if e["type"] != "default_factory_not_called"]
+    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'spec'}: {e['msg']}" for e in wrong)
+
+
+def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """A table of text and numbers as they stand in the records: whole numbers stay whole beside empty fields."""
+    return pd.DataFrame([{name: _text(value) for name, value in row.items()} for row in rows], dtype=object)
+
+
+def _text(value: object) -> object:
+    match value:
+        case dict():
+            return " ".join(f"{key}={item}" for key, item in value.items())
+        case list():
+            return ("; " if any(isinstance(item, str) for item in value) else " ").join(map(str, value))
+    return value

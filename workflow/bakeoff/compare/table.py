@@ -1,0 +1,109 @@
+"""The rows of the comparison: one for each candidate and metric."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bakeoff.compare.cells import common, cost_of, ends, metrics, train_seconds
+from bakeoff.compare.contrast import Contrast, contrast, rng_for
+from bakeoff.compare.families import Judgement, judge
+from bakeoff.compare.grid import Group, groups, scores
+from bakeoff.compare.load import Loaded
+from bakeoff.compare.paired import Difference
+from bakeoff.compare.ranking import Standing, standings
+from bakeoff.compare.spec import AXES, CompareInput, Comparison
+from bakeoff.provenance import Json, finite
+
+
+def rows(inputs: CompareInput, loaded: Loaded) -> list[Json]:
+    """The rows of comparison.json: by comparison, data set, context and metric, the baseline first, then candidates."""
+    return [row for comparison in inputs.comparisons for row in _comparison_rows(comparison, inputs, loaded)]
+
+
+def _comparison_rows(comparison: Comparison, inputs: CompareInput, loaded: Loaded) -> Iterator[Json]:
+    known = metrics(inputs, loaded)
+    contrasts: list[Contrast] = []
+    standing: list[Standing] = []
+    for group in groups(comparison, inputs.cells):
+        for name, metric in known.items():
+            places = _standings(group, name, metric.direction, inputs, loaded)
+            for candidate in sorted(group.sides, key=lambda value: (value != comparison.baseline, value)):
+                contrasts.append(contrast(group, candidate, name, metric.direction, loaded, inputs))
+                standing.append(places[candidate])
+    for row, judgement, place in zip(contrasts, judge(contrasts, inputs), standing, strict=True):
+        yield _flat(row, judgement, place, known[row.metric].unit, loaded)
+
+
+def _standings(group: Group, metric: str, direction: str, inputs: CompareInput, loaded: Loaded) -> dict[str, Standing]:
+    strata = group.shared(*group.sides)
+    sides = {value: group.cells(value, strata) for value in group.sides}
+    costs = {value: cost_of(cells, loaded) for value, cells in sides.items()}
+    key = ("rank", group.comparison.name, group.dataset, dict(group.context), metric)
+    return standings(
+        {value: scores(cells, loaded, metric) for value, cells in sides.items()},
+        {value: _numbers(cost["macs"], cost["latency_ms_p50"]) for value, cost in costs.items()},
+        direction,
+        inputs.alpha[0],
+        rng_for(inputs.rng_seed, *key),
+        inputs.n_resamples,
+    )
+
+
+def _numbers(*values: float | None) -> list[float] | None:
+    numbers = [value for value in values if value is not None]
+    return numbers if len(numbers) == len(values) else None
+
+
+def _flat(row: Contrast, judgement: Judgement, standing: Standing, unit: str, loaded: Loaded) -> Json:
+    group, comparison = row.group, row.group.comparison
+    difference = row.difference or Difference("no_pairs")
+    crossed = row.crossed
+    flat: Json = {
+        "dataset": group.dataset,
+        "comparison": comparison.name,
+        "factor": comparison.factor,
+        "context": dict(group.context),
+        **{axis: common(getattr(cell, axis) for cell in row.cells) for axis in AXES[1:]},
+        comparison.factor: row.candidate,
+        "metric": row.metric,
+        "unit": unit,
+        "direction": row.direction,
+        "candidate": row.candidate,
+        "baseline": comparison.baseline,
+        "n_ok": row.ok.n,
+        "n_base": row.base.n,
+        "n_pairs": len(difference.seeds) if row.difference else None,
+        "seeds_used": list(difference.seeds),
+        "seeds_dropped": list(row.seeds_dropped),
+        "mean": row.ok.mean,
+        "std": row.ok.std,
+        **ends("mean_lo", "mean_hi", row.ok_interval),
+        "base_mean": row.base.mean,
+        "base_std": row.base.std,
+        "diff": difference.diff,
+        **ends("diff_ci_lo", "diff_ci_hi", difference.ci),
+        **ends("boot_lo", "boot_hi", row.boot),
+        **{name: getattr(difference, name) for name in ("t", "df", "p_raw", "p_exact", "p_used", "p_method")},
+        **{name: getattr(judgement, name) for name in ("p_adj", "family", "family_size", "stars", "dagger", "verdict")},
+        "d_z": difference.d_z,
+        "p_tost": judgement.p_tost,
+        "rope": row.rope,
+        "crossed_diff": crossed.diff if crossed else None,
+        **ends("crossed_lo", "crossed_hi", crossed.ci if crossed else None),
+        "crossed_df": crossed.df if crossed else None,
+        "crossed_p": crossed.p if crossed else None,
+        "crossed_p_adj": judgement.crossed_p_adj,
+        "var_seed": crossed.var_seed if crossed else None,
+        "var_image": crossed.var_image if crossed else None,
+        "var_inter": crossed.var_inter if crossed else None,
+        "mde80": judgement.mde80,
+        "rank": standing.rank,
+        **ends("rank_lo", "rank_hi", standing.interval),
+        "tied_with_best": standing.tied_with_best,
+        "p_frontier": standing.p_frontier,
+        **cost_of(row.cells, loaded),
+        "train_seconds": train_seconds(row.cells, loaded),
+        "status": difference.status if row.difference else "baseline",
+        "warnings": [*row.warnings, *judgement.warnings],
+    }
+    return {name: finite(value) if isinstance(value, float) else value for name, value in flat.items()}

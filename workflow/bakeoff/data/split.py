@@ -1,0 +1,20 @@
+"""Stratified, nested choices of images."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def stratified_order(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """A random order of all images in which every prefix has the classes in their proportions, to within one image.
+
+    So a split is a cut of this order, and the first 100 images are among the first 500. Within a class of n images in
+    random order, image k stands at the fraction (k + u) / n, with one uniform u per class.
+    """
+    rng = np.random.default_rng(seed)
+    place = np.empty(len(labels), dtype=np.float64)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        place[rng.permutation(members)] = (np.arange(len(members)) + rng.random()) / len(members)
+    return np.argsort(place, kind="stable").astype(np.int64)

@@ -1,0 +1,1 @@
+"""From the predictions of one run to its metrics. Imports no torch."""

@@ -1,0 +1,36 @@
+"""Where results stand. The names are a contract: others read these files. All paths are relative to the working folder.
+
+A settings digest, {spec}, is part of each path (see provenance.spec_digest), so a changed setting is another folder.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+RESULTS = Path("results")
+
+DATA = "results/data/{dataset}-{spec}"
+RUN = "results/runs/{dataset}/{model}/{augmentation}/{recipe}-{spec}/seed{seed}"
+PROFILE = "results/profiles/{model}-{spec}.json"
+STUDY = "results/{study}"
+
+# Folders of results/ that are not a study's: no study may carry such a name.
+RESERVED = frozenset({"data", "runs", "profiles"})
+
+
+def data_dir(dataset: str, spec: str) -> Path:
+    return Path(DATA.format(dataset=dataset, spec=spec))
+
+
+def run_dir(dataset: str, model: str, augmentation: str, recipe: str, spec: str, seed: int) -> Path:
+    return Path(
+        RUN.format(dataset=dataset, model=model, augmentation=augmentation, recipe=recipe, spec=spec, seed=seed)
+    )
+
+
+def profile_path(model: str, spec: str) -> Path:
+    return Path(PROFILE.format(model=model, spec=spec))
+
+
+def study_dir(study: str) -> Path:
+    return Path(STUDY.format(study=study))

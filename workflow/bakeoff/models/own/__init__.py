@@ -1,0 +1,1 @@
+"""Small nets of our own, one file each, with a function `build(channels, size, classes, *, options)`."""

@@ -1,0 +1,71 @@
+"""A model, a data set, an augmentation policy is one file in its folder. This module reads such files without running
+them, so that a study is checked, and its choices listed, without importing torch.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Option:
+    """One setting of a plug-in: a keyword-only argument of its `build` function, with its default."""
+
+    name: str
+    default: Any
+    choices: tuple[Any, ...] = ()
+
+    def problem(self, value: object) -> str | None:
+        """What is wrong with a value given for this option, or None."""
+        if self.choices:
+            return None if value in self.choices else f"must be one of {', '.join(map(str, self.choices))}"
+        wanted = type(self.default)
+        if isinstance(value, bool) != (wanted is bool) or not isinstance(value, (int, float) if wanted is float else wanted):
+            return f"must be of type {wanted.__name__}, like its default {self.default!r}"
+        return None
+
+
+def names(folder: str) -> list[str]:
+    """The plug-ins of a folder of the package, such as "models/own"."""
+    return sorted(path.stem for path in (PACKAGE / folder).glob("[!_]*.py"))
+
+
+def module(folder: str, name: str) -> str:
+    """Dotted name of a plug-in's module."""
+    return ".".join(["bakeoff", *folder.split("/"), name])
+
+
+@cache
+def _tree(folder: str, name: str) -> ast.Module:
+    return ast.parse((PACKAGE / folder / f"{name}.py").read_text(encoding="utf-8"))
+
+
+def about(folder: str, name: str) -> str:
+    """The first line of the plug-in's docstring: what it is."""
+    return (ast.get_docstring(_tree(folder, name)) or "").partition("\n")[0]
+
+
+def options(folder: str, name: str) -> dict[str, Option]:
+    """The options of a plug-in: the keyword-only arguments of `build`, whose defaults must be constants."""
+    for node in _tree(folder, name).body:
+        if isinstance(node, ast.FunctionDef) and node.name == "build":
+            return {
+                argument.arg: Option(argument.arg, ast.literal_eval(default), _choices(argument.annotation))
+                for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+                if default is not None
+            }
+    raise ValueError(f"bakeoff/{folder}/{name}.py has no function build")
+
+
+def _choices(annotation: ast.expr | None) -> tuple[Any, ...]:
+    """The values of a `Literal[...]` annotation, else none."""
+    if isinstance(annotation, ast.Subscript) and isinstance(annotation.value, ast.Name) and annotation.value.id == "Literal":
+        values = ast.literal_eval(annotation.slice)
+        return values if isinstance(values, tuple) else (values,)
+    return ()

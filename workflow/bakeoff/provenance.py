@@ -1,0 +1,314 @@
+"""What a result was made from, and the refusal of results that do not match.
+
+Three digests: of the settings (spec), of the code (the syntax trees of the modules that a stage imports and the
+versions of the packages these import), and of the files (sha256). Every record carries them, and a digest of itself.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import hashlib
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from bakeoff.errors import Refused, UserError
+
+Json = dict[str, Any]
+
+PACKAGE = Path(__file__).parent
+# Distributions whose name is not the name one imports.
+_DISTRIBUTION = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml", "pynvml": "nvidia-ml-py"}
+
+
+# --- settings -----------------------------------------------------------------------------------------------------
+
+
+def canonical(value: object) -> str:
+    """The one JSON text of a value: sorted keys, no spaces, no NaN. Equal settings give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+
+
+def spec_digest(spec: Mapping[str, Any]) -> str:
+    """12 hex digits of sha256 over the canonical settings: the {spec} of a path."""
+    return hashlib.sha256(canonical(spec).encode()).hexdigest()[:12]
+
+
+# --- code ---------------------------------------------------------------------------------------------------------
+
+
+def _stable_dump(node: object) -> object:
+    """A syntax tree as plain lists, without positions, docstrings and whatever differs between Python versions."""
+    if isinstance(node, ast.AST):
+        fields = []
+        for name, value in ast.iter_fields(node):
+            if name == "body" and isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                value = value[1:] if ast.get_docstring(node, clean=False) is not None else value
+            if name not in ("ctx", "kind", "type_comment") and value not in (None, []):
+                fields.append([name, _stable_dump(value)])
+        return [type(node).__name__, fields]
+    if isinstance(node, list):
+        return [_stable_dump(item) for item in node]
+    return repr(node)
+
+
+def _source_file(module: str, package: Path) -> Path | None:
+    path = package.parent.joinpath(*module.split("."))
+    for file in (path / "__init__.py", path.with_suffix(".py")):
+        if file.is_file():
+            return file
+    return None
+
+
+@cache
+def _inspect(file: Path, modified: int, module: str, root: str) -> tuple[str, frozenset[str]]:
+    """Digest of one module's syntax tree, and the absolute names it imports (anywhere in it)."""
+    tree = ast.parse(file.read_bytes(), filename=str(file))
+    names: set[str] = set()
+    home = module.split(".") if file.name == "__init__.py" else module.split(".")[:-1]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = home[: len(home) - node.level + 1] if node.level else []
+            source = ".".join([*base, *([node.module] if node.module else [])])
+            names.add(source)
+            if source.split(".")[0] == root:  # what is imported may itself be a module
+                names.update(f"{source}.{alias.name}" for alias in node.names)
+    text = json.dumps(_stable_dump(tree))
+    return hashlib.sha256(text.encode()).hexdigest(), frozenset(names)
+
+
+def import_closure(modules: Iterable[str], package: Path = PACKAGE) -> tuple[dict[str, Path], set[str]]:
+    """The modules of the package that `modules` import, directly or not, with their files; and the other packages."""
+    root = package.name
+    ours: dict[str, Path] = {}
+    others: set[str] = set()
+    todo = list(modules)
+    while todo:
+        module = todo.pop()
+        if module in ours:
+            continue
+        if module.split(".")[0] != root:
+            others.add(module.split(".")[0])
+            continue
+        file = _source_file(module, package)
+        if file is None:  # a name inside a module, not a module
+            continue
+        ours[module] = file
+        if "." in module:  # importing a module runs its parents
+            todo.append(module.rpartition(".")[0])
+        todo.extend(_inspect(file, file.stat().st_mtime_ns, module, root)[1])
+    return ours, others - set(sys.stdlib_module_names)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(_DISTRIBUTION.get(package, package)).partition("+")[0]
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def code_digest(*modules: str, package: Path = PACKAGE) -> str:
+    """16 hex digits over everything that `modules` run: what a stage's results depend on besides its settings.
+
+    Comments, docstrings and formatting are not part of it. Data files that stand beside the modules of a sub-package
+    (templates, styles) are, byte for byte, and so are the versions of the packages imported.
+    """
+    ours, others = import_closure(modules, package)
+    missing = [module for module in modules if module not in ours]
+    if missing:
+        raise ValueError(f"no such module: {', '.join(missing)}")
+    root = package.name
+    parts: list[tuple[str, str | None]] = []
+    for module, file in ours.items():
+        parts.append((module, _inspect(file, file.stat().st_mtime_ns, module, root)[0]))
+        if file.name == "__init__.py" and module != root:
+            parts.extend((f"{module}/{data.name}", sha256(data)) for data in _data_files(file.parent))
+    parts.extend((name, _version(name)) for name in others)
+    return hashlib.sha256(canonical(sorted(parts, key=lambda part: part[0])).encode()).hexdigest()[:16]
+
+
+def _data_files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix not in (".py", ".pyc"):
+            yield path
+
+
+# --- files --------------------------------------------------------------------------------------------------------
+
+
+def sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A path to write to; it takes its real name only when the block ends well. No half file is ever seen."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
+    with whole(path) as part:
+        part.write_text(text + "\n", encoding="utf-8")
+
+
+# --- records ------------------------------------------------------------------------------------------------------
+
+
+def finite(value: float | None) -> float | None:
+    """None for what JSON has no number for: null, never NaN."""
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _self_digest(record: Mapping[str, Any]) -> str:
+    return hashlib.sha256(canonical({k: v for k, v in record.items() if k != "record_digest"}).encode()).hexdigest()
+
+
+def write_record(
+    path: Path, kind: str, spec: Mapping[str, Any], code: str, body: Mapping[str, Any], files: Iterable[Path] = ()
+) -> None:
+    """Write the record of one result: `kind`, spec, digests, environment, `body`, and the sha256 of `files` beside it."""
+    record: Json = {
+        "kind": kind,
+        "bakeoff": _full_version("bakeoff"),
+        "spec": dict(spec),
+        "spec_digest": spec_digest(spec),
+        "code_digest": code,
+        **body,
+        "files": {file.name: sha256(file) for file in files},
+    }
+    write_json(path, {**record, "record_digest": _self_digest(record)})
+
+
+def read_record(path: Path, kind: str, *, spec: str | None = None, code: str | None = None) -> Json:
+    """Read a record; `spec` and `code` are the digests that it must have been made with.
+
+    Raises Refused, naming the file, when it is missing, no record, edited, or made by other settings or other code.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        own = record["record_digest"]
+    except FileNotFoundError:
+        raise Refused(f"{path}: is missing") from None
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise Refused(f"{path}: is no record of bakeoff ({type(error).__name__}); delete it to have it made anew") from None
+    if own != _self_digest(record) or record.get("spec_digest") != spec_digest(record.get("spec", {})):
+        raise Refused(f"{path}: was changed after it was written; delete it to have it made anew")
+    if record.get("kind") != kind:
+        raise Refused(f"{path}: is a record of {record.get('kind')!r}, not of {kind!r}")
+    if spec is not None and record["spec_digest"] != spec:
+        raise Refused(f"{path}: was made with other settings ({record['spec_digest']}, wanted {spec})")
+    if code is not None and record["code_digest"] != code:
+        raise Refused(
+            f"{path}: was made by other code or package versions (digest {record['code_digest']}, now {code});\n"
+            f"  delete it to have it made anew, or go back to the code and packages that made it"
+            f"{_made_by(record)}"
+        )
+    return dict(record)
+
+
+def _made_by(record: Mapping[str, Any]) -> str:
+    commit = (record.get("environment") or {}).get("commit")
+    return f" (commit {commit})" if commit else ""
+
+
+def check_files(path: Path, record: Mapping[str, Any], *names: str) -> None:
+    """Refuse when a file that the record at `path` describes is missing or is not the file it was."""
+    for name in names or tuple(record["files"]):
+        file = path.parent / name
+        if not file.is_file():
+            raise Refused(f"{file}: is missing, though {path.name} beside it describes it")
+        if sha256(file) != record["files"].get(name):
+            raise Refused(f"{file}: is not the file that {path.name} describes (sha256 differs); delete both to remake")
+
+
+# The kernel hands a program no argument longer than 128 KiB.
+_LONGEST_PLAIN_ARGUMENT = 30_000
+_PACKED = "zlib:"
+
+
+def spec_argument(spec: Mapping[str, Any]) -> str:
+    """A stage's settings as one command-line argument: canonical JSON, packed when a study is very large."""
+    text = canonical(spec)
+    if len(text) <= _LONGEST_PLAIN_ARGUMENT:
+        return text
+    return _PACKED + base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+
+
+def parse_spec(text: str) -> Json:
+    """A stage's settings back from the command line. Raises UserError when they are no JSON object."""
+    try:
+        if text.startswith(_PACKED):
+            text = zlib.decompress(base64.b64decode(text.removeprefix(_PACKED))).decode()
+        spec = json.loads(text)
+    except (ValueError, zlib.error) as error:
+        raise UserError(f"--spec: is not JSON ({error})") from None
+    if not isinstance(spec, dict):
+        raise UserError("--spec: must be a JSON object")
+    return spec
+
+
+# --- environment --------------------------------------------------------------------------------------------------
+
+
+def environment(packages: Iterable[str]) -> Json:
+    """The machine and the software that a record was made with. Device and threads are added by who sets them."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": _cpu_name(),
+        "cpu_count": os.cpu_count(),
+        "packages": {name: _full_version(name) for name in packages},
+        **_git_state(),
+    }
+
+
+def _full_version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(_DISTRIBUTION.get(package, package))
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return platform.processor() or platform.machine()
+
+
+def _git_state() -> Json:
+    def git(*arguments: str) -> str | None:
+        try:
+            run = subprocess.run(
+                ["git", "-C", str(PACKAGE), *arguments], capture_output=True, text=True, timeout=10, check=True
+            )
+        except (OSError, subprocess.SubprocessError):
+            return None
+        return run.stdout.strip()
+
+    commit = git("rev-parse", "HEAD")
+    return {"commit": commit, "uncommitted_changes": bool(git("status", "--porcelain", "-uno")) if commit else None}

@@ -1,0 +1,228 @@
+"""The files of the compare step as typed values. What was changed by hand, or lacks a key, is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from bakeoff import provenance
+from bakeoff.errors import Refused
+
+T = TypeVar("T")
+
+AXES = ("dataset", "model", "augmentation", "recipe")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What was compared: its name, unit ("fraction" is printed as per cent) and better direction ("max" or "min")."""
+
+    name: str
+    unit: str
+    direction: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One candidate against its baseline for one metric; the part of comparison.json's row that is printed.
+
+    Accuracy-like values are fractions. An axis that was averaged over is None, and so is every value that has none.
+    """
+
+    dataset: str
+    comparison: str
+    factor: str
+    context: Mapping[str, str]
+    model: str | None
+    augmentation: str | None
+    recipe: str | None
+    metric: str
+    candidate: str
+    baseline: str
+    n_ok: int
+    n_pairs: int | None
+    seeds_used: list[int]
+    seeds_dropped: list[int]
+    mean: float | None
+    std: float | None
+    diff: float | None
+    diff_ci_lo: float | None
+    diff_ci_hi: float | None
+    boot_lo: float | None
+    boot_hi: float | None
+    p_raw: float | None
+    p_exact: float | None
+    p_used: float | None
+    p_method: str | None
+    p_adj: float | None
+    family_size: int | None
+    stars: str
+    dagger: bool | str | None
+    verdict: str
+    d_z: float | None
+    p_tost: float | None
+    rope: float | None
+    crossed_lo: float | None
+    crossed_hi: float | None
+    crossed_p_adj: float | None
+    mde80: float | None
+    rank: int | None
+    rank_lo: int | None
+    rank_hi: int | None
+    tied_with_best: bool | None
+    p_frontier: float | None
+    params: int | None
+    macs: int | None
+    latency_ms_p50: float | None
+    status: str
+    warnings: list[str]
+
+    @property
+    def is_baseline(self) -> bool:
+        """The baseline is a row too, with itself as its candidate."""
+        return self.candidate == self.baseline
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One metric of one cell over its finished runs; lo and hi bound the 95 % t interval of the mean."""
+
+    mean: float | None
+    std: float | None
+    n: int
+    unit: str
+    direction: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One dataset, model, augmentation and recipe: what it costs and what its runs scored."""
+
+    dataset: str
+    model: str
+    augmentation: str
+    recipe: str
+    expected: int
+    done: int
+    diverged: int
+    missing: int
+    params: int | None
+    macs: int | None
+    latency_ms_p50: float | None
+    latency_ms_p95: float | None
+    throughput: float | None
+    peak_memory_mb: float | None
+    size_mb: float | None
+    train_seconds: float | None
+    device: str | None
+    metrics: Mapping[str, Summary]
+    missing_seeds: str  # of coverage.csv, e.g. "3 4"
+
+    @property
+    def variant(self) -> tuple[str, str]:
+        """How its model was trained: augmentation and recipe."""
+        return self.augmentation, self.recipe
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Mean confusion matrix of one cell: rates [C][C], rows are true classes and sum to 1 (None: class not seen)."""
+
+    dataset: str
+    model: str
+    augmentation: str
+    recipe: str
+    n_runs: int
+    class_names: list[str]
+    rates: list[list[float | None]]
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that the report says. `curves` has the columns of curves.csv."""
+
+    study: str
+    partial: bool
+    metric: Metric
+    alpha: list[float]
+    correction: str
+    rows: list[Row]
+    cells: list[Cell]
+    hardware: Mapping[str, list[str]]
+    warnings: list[str]
+    confusion: list[Confusion]
+    curves: pd.DataFrame
+    bakeoff: str | None
+    digest: str
+
+    @property
+    def primary(self) -> list[Row]:
+        """The rows of the one metric that has stars."""
+        return [row for row in self.rows if row.metric == self.metric.name]
+
+    def runs(self) -> tuple[int, int]:
+        """Runs done, and runs expected, of the whole study."""
+        return sum(cell.done for cell in self.cells), sum(cell.expected for cell in self.cells)
+
+
+def load(folder: Path) -> Results:
+    """Read results/{study}/. Raises Refused, naming the file, when one is missing, incomplete or changed by hand."""
+    path = folder / "comparison.json"
+    record = provenance.read_record(path, "comparison")
+    provenance.check_files(path, record)
+    matrices = folder / "confusion.json"
+    missing_seeds = _missing_seeds(folder / "coverage.csv")
+    try:
+        return Results(
+            study=record["study"],
+            partial=record["partial"],
+            metric=_take(Metric, record["primary_metric"]),
+            alpha=record["alpha"],
+            correction=record["correction"],
+            rows=[_take(Row, row) for row in record["rows"]],
+            cells=[_cell(cell, missing_seeds) for cell in record["cells"]],
+            hardware=record["hardware"],
+            warnings=record["warnings"],
+            confusion=[_take(Confusion, cell) for cell in provenance.read_record(matrices, "confusion")["cells"]],
+            curves=_table(folder / "curves.csv", (*AXES, "epoch")),
+            bakeoff=record["bakeoff"],
+            digest=record["record_digest"],
+        )
+    except KeyError as error:
+        raise Refused(f"{path}: has no {error}, so another version of bakeoff made it; delete it to remake") from None
+
+
+def _take(kind: type[T], raw: Mapping[str, Any]) -> T:
+    """The dataclass `kind` from the keys of the same names; other keys are left."""
+    return kind(**{field.name: raw[field.name] for field in fields(kind)})  # type: ignore[arg-type]
+
+
+def _cell(raw: Mapping[str, Any], missing_seeds: Mapping[tuple[str, ...], str]) -> Cell:
+    metrics = {name: _take(Summary, summary) for name, summary in raw["metrics"].items()}
+    key = tuple(raw[axis] for axis in AXES)
+    return _take(Cell, {**raw, "metrics": metrics, "missing_seeds": missing_seeds.get(key, "")})
+
+
+def _missing_seeds(path: Path) -> dict[tuple[str, ...], str]:
+    table = _table(path, (*AXES, "missing_seeds"), text=True).fillna("")
+    return {tuple(row[axis] for axis in AXES): row["missing_seeds"] for row in table.to_dict("records")}
+
+
+def _table(path: Path, columns: Iterable[str], text: bool = False) -> pd.DataFrame:
+    """A CSV file; ids stay text though they may look like numbers ("1e3")."""
+    try:
+        table = pd.read_csv(
+            path, dtype=str if text else dict.fromkeys(AXES, str), keep_default_na=False, na_values=[""]
+        )
+    except FileNotFoundError:
+        raise Refused(f"{path}: is missing; delete comparison.json beside it to remake both") from None
+    except ValueError as error:
+        raise Refused(f"{path}: cannot be read ({error}); delete it to remake") from None
+    absent = [column for column in columns if column not in table.columns]
+    if absent:
+        raise Refused(f"{path}: has no column {', '.join(absent)}; delete it to remake")
+    return table

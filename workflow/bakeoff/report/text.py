@@ -1,0 +1,170 @@
+"""Numbers and names as text, and text made safe for Markdown and LaTeX. Plain Unicode in, plain Unicode out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+NONE = "–"
+MAX_PLACES = 4
+
+_METRICS = {"macro_f1": "macro F1", "auroc_ovr": "AUROC (one vs rest)"}
+_STEPS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+
+
+@dataclass(frozen=True)
+class Names:
+    """What an id is called in tables and figures: its label, or the id itself."""
+
+    labels: Mapping[str, str]
+
+    def __call__(self, name: str) -> str:
+        """The label of an id, or the id."""
+        return self.labels.get(name, name)
+
+
+def metric_name(name: str) -> str:
+    """A metric's name as words."""
+    return _METRICS.get(name, name.replace("_", " "))
+
+
+def capital(text: str) -> str:
+    """Text with its first letter large, the others as they are."""
+    return text[:1].upper() + text[1:]
+
+
+# --- numbers ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Unit:
+    """How a metric is printed: `scale` from file to text, its sign, and what a difference is counted in."""
+
+    scale: float
+    sign: str
+    points: str
+
+    @classmethod
+    def of(cls, unit: str) -> Unit:
+        """How values in the files' `unit` are printed: fractions as per cent, others as they are."""
+        return cls(100.0, "%", "points") if unit == "fraction" else cls(1.0, unit, unit)
+
+    def spread(self, mean: float | None, std: float | None) -> str:
+        """As in "98.31 ± 0.24": as many decimals as two significant digits of the standard deviation have."""
+        if mean is None:
+            return NONE
+        if std is None:
+            return f"{mean * self.scale:.2f}"
+        places = decimals(std * self.scale)
+        return f"{mean * self.scale:.{places}f} ± {std * self.scale:.{places}f}"
+
+    def interval(self, value: float | None, lo: float | None, hi: float | None) -> str:
+        """As in "+0.90 (+0.52 to +1.28)": decimals follow the half width of the interval."""
+        if value is None:
+            return NONE
+        if lo is None or hi is None:
+            return self.signed(value, 2)
+        return f"{self.signed(value, self._places(lo, hi))} ({self.bounds(lo, hi)})"
+
+    def bounds(self, lo: float | None, hi: float | None) -> str:
+        """The interval alone, as in "+0.52 to +1.28"."""
+        if lo is None or hi is None:
+            return NONE
+        return f"{self.signed(lo, self._places(lo, hi))} to {self.signed(hi, self._places(lo, hi))}"
+
+    def _places(self, lo: float, hi: float) -> int:
+        return decimals((hi - lo) / 2 * self.scale)
+
+    def signed(self, value: float, places: int) -> str:
+        """A difference with its sign."""
+        return f"{value * self.scale:+z.{places}f}".replace("-", "−")
+
+    def plain(self, value: float) -> str:
+        """A size without a sign, e.g. of a region of equivalence: two significant digits."""
+        return f"{value * self.scale:.{decimals(value * self.scale)}f}"
+
+
+def decimals(spread: float) -> int:
+    """The decimals that show two significant digits of `spread`; 2 where it is zero but for the rounding of floats."""
+    if abs(spread) < 0.5 * 10**-MAX_PLACES:
+        return 2
+    exponent = int(f"{abs(spread):.1e}".partition("e")[2])
+    return min(max(1 - exponent, 0), MAX_PLACES)
+
+
+def significant(value: float, digits: int) -> str:
+    """`digits` significant digits, never with an exponent, whole digits never rounded away."""
+    exponent = int(f"{abs(value):.{digits - 1}e}".partition("e")[2]) if value else 0
+    return f"{value:.{max(digits - 1 - exponent, 0)}f}"
+
+
+def probability(p: float | None, alpha: Iterable[float] = ()) -> str:
+    """A p value with three decimals, or more where rounding would put it on the other side of a threshold."""
+    if p is None:
+        return NONE
+    if p < 0.001:
+        return "< 0.001"
+    digits = next(d for d in range(3, 18) if all((round(p, d) < a) == (p < a) for a in alpha))
+    return f"{p:.{digits}f}"
+
+
+def magnitude(values: Iterable[float | None]) -> tuple[float, str]:
+    """One divisor and prefix for a column, e.g. (1e6, "M"): that of the largest, unless small values would vanish."""
+    known = [abs(value) for value in values if value]
+    if not known:
+        return 1.0, ""
+    return next((step for step in _STEPS if step[0] <= max(known) and min(known) / step[0] >= 0.01), _STEPS[-1])
+
+
+def counted(n: int, noun: str) -> str:
+    """A number and its noun, as in "1 run" and "2 runs"."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+# --- escapes ------------------------------------------------------------------------------------------------------
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    "|": r"$|$",
+    '"': r"\char34{}",
+    "`": r"\textasciigrave{}",
+    "-": r"-{}",  # before another one, or -- becomes a dash
+    "[": r"{[}",  # or it is the optional argument of the \\ before it
+    "]": r"{]}",
+    "*": r"{*}",
+    "−": r"$-$",
+    "–": r"--",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "★": r"$\star$",
+    "▼": r"$\bigtriangledown$",
+    "◆": r"$\diamond$",
+    "†": r"$\dagger$",
+    "·": r"$\cdot$",
+}
+_LATEX_SPECIAL = re.compile("-(?=-)|[" + re.escape("".join(_LATEX.keys() - {"-"})) + "]")
+_MARKDOWN = re.compile(r"[\\`*|\[\]~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+_HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+
+def latex(text: str) -> str:
+    """Text that pdflatex with no package prints as it is. Letters beyond Latin need lualatex and a font."""
+    return _LATEX_SPECIAL.sub(lambda match: _LATEX[match[0]], " ".join(text.split()))
+
+
+def markdown(text: str) -> str:
+    """Text that Markdown prints as it is, also inside a table: no markup, no HTML, no column more."""
+    escaped = "".join(_HTML.get(character, character) for character in " ".join(text.split()))
+    return _MARKDOWN.sub(r"\\\g<0>", escaped)

@@ -1,0 +1,288 @@
+"""What the report says in words: the answer, the footnotes of a table, and how to read the marks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from bakeoff.report.load import Cell, Results, Row
+from bakeoff.report.text import Names, Unit, capital, counted, metric_name
+
+PARTIAL = "PARTIAL"
+
+_CORRECTIONS = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
+_METHODS = {"sign_flip": "(sign flip)", "welch": "(unpaired)", "identical": "(identical)"}
+_UNTESTED = "not testable"
+_VERDICTS = ("better", "worse", "equivalent", "inconclusive")
+
+
+# --- rows in order ------------------------------------------------------------------------------------------------
+
+
+def by_question(results: Results) -> list[list[Row]]:
+    """The rows of the primary metric, one list for each comparison and dataset, the best candidate first."""
+    sign = -1 if results.metric.direction == "max" else 1
+    ordered = sorted(results.primary, key=lambda row: (row.mean is None, sign * (row.mean or 0.0), row.candidate))
+    questions: dict[tuple[str, str], list[Row]] = {(row.comparison, row.dataset): [] for row in results.primary}
+    for row in ordered:
+        questions[row.comparison, row.dataset].append(row)
+    return list(questions.values())
+
+
+def by_context(results: Results, rows: Iterable[Row]) -> list[list[Row]]:
+    """Rows that held the same axes fixed, contexts in the order of comparison.json."""
+    contexts: dict[str, list[Row]] = {str(row.context): [] for row in results.primary}
+    for row in rows:
+        contexts[str(row.context)].append(row)
+    return [group for group in contexts.values() if group]
+
+
+def context(results: Results, names: Names, row: Row) -> str:
+    """What was held fixed, as in "Augmentation none, recipe default", and the axes that were averaged over."""
+    fixed = [f"{axis} {names(value)}" for axis, value in row.context.items() if axis != "dataset"]
+    free = [axis for axis in ("model", "augmentation", "recipe") if axis != row.factor and axis not in row.context]
+    averaged = [f"averaged over {axis}s" for axis in free if len({getattr(c, axis) for c in results.cells}) > 1]
+    return capital(", ".join((*fixed, *averaged)))
+
+
+def named(row: Row) -> str:
+    """The name of a row's comparison, as in " (overall)", where it is not just that of its factor."""
+    return "" if row.comparison == row.factor else f" ({row.comparison})"
+
+
+def cells_of(results: Results, row: Row) -> list[Cell]:
+    """The cells whose runs a row was made from."""
+    axes = {"dataset": row.dataset, "model": row.model, "augmentation": row.augmentation, "recipe": row.recipe}
+    fixed = {axis: value for axis, value in axes.items() if value is not None}
+    return [cell for cell in results.cells if all(getattr(cell, axis) == value for axis, value in fixed.items())]
+
+
+# --- parts of a row -----------------------------------------------------------------------------------------------
+
+
+def n_of(results: Results, row: Row) -> str:
+    """How many runs a row is the mean of: "5", or "3 of 5" when runs are missing or diverged."""
+    expected = max((cell.expected for cell in cells_of(results, row)), default=row.n_ok)
+    return str(row.n_ok) if row.n_ok >= expected else f"{row.n_ok} of {expected}"
+
+
+def method(row: Row) -> str:
+    """What a p value is from when not from the paired t test, as in "(sign flip)"; else ""."""
+    return _METHODS.get(row.p_method or "", "")
+
+
+def marks(row: Row, results: Results) -> str:
+    """Stars or triangles, then † (rests on normality) and ◆ (holds for new images too); "" without a star."""
+    stars = row.stars.strip("†◆ ")
+    if not stars:
+        return ""
+    new_images = row.crossed_p_adj is not None and row.crossed_p_adj < max(results.alpha)
+    return stars + ("†" if row.dagger else "") + ("◆" if new_images else "")
+
+
+def verdict(row: Row) -> str:
+    """The verdict as words."""
+    return row.verdict.replace("_", " ")
+
+
+def reason(row: Row) -> str:
+    """Why a row has no p value."""
+    return row.status.replace("_", " ") if row.status not in ("ok", "done", "") else verdict(row)
+
+
+@dataclass
+class Remarks:
+    """The numbered remarks below a table; the same text has one number."""
+
+    numbers: dict[str, int] = field(default_factory=dict)
+
+    def mark(self, warnings: Iterable[str]) -> str:
+        """What follows a name that has these warnings, as in " (1) (2)"."""
+        return "".join(f" ({self.numbers.setdefault(text, len(self.numbers) + 1)})" for text in warnings)
+
+    def notes(self) -> list[str]:
+        """The remarks, each behind its number."""
+        return [f"({number}) {text}" for text, number in self.numbers.items()]
+
+
+# --- the answer ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the rows of one comparison on one dataset say, one paragraph for each context."""
+
+    title: str
+    paragraphs: tuple[tuple[str, tuple[str, ...]], ...]  # (context, sentences)
+
+
+def answers(results: Results, names: Names) -> list[Answer]:
+    """The rows as sentences: which candidate is better, worse, equivalent, and where these runs cannot tell."""
+    found = []
+    for rows in by_question(results):
+        title = f"{names(rows[0].dataset)}: which {rows[0].factor}?{named(rows[0])}"
+        paragraphs = (
+            (context(results, names, group[0]), (_best(results, names, group), *_verdicts(results, names, group)))
+            for group in by_context(results, rows)
+        )
+        found.append(Answer(title, tuple(paragraphs)))
+    return found
+
+
+def _best(results: Results, names: Names, rows: list[Row]) -> str:
+    best = next((row for row in rows if row.mean is not None), None)
+    if best is None:
+        return "No run finished."
+    unit = Unit.of(results.metric.unit)
+    extreme = "Highest" if results.metric.direction == "max" else "Lowest"
+    sign = "%" if unit.sign == "%" else f" {unit.sign}"
+    tied = [names(row.candidate) for row in rows if row.tied_with_best and row is not best]
+    return (
+        f"{extreme} mean {metric_name(results.metric.name)}: {names(best.candidate)}, "
+        f"{unit.spread(best.mean, best.std)}{sign} (n = {n_of(results, best)})"
+        + (f"; not separable from it: {', '.join(tied)}." if tied else ".")
+    )
+
+
+def _verdicts(results: Results, names: Names, rows: list[Row]) -> Iterator[str]:
+    unit = Unit.of(results.metric.unit)
+    baseline = names(rows[0].baseline)
+    rope = next((row.rope for row in rows if row.rope is not None), None)
+    margin = f" within ±{unit.plain(rope)} {unit.points}" if rope is not None else ""
+    leads = {
+        "better": f"Better than {baseline}",
+        "worse": f"Worse than {baseline}",
+        "equivalent": f"Equivalent to {baseline}{margin}",
+        "inconclusive": f"Cannot tell from {baseline}",
+        _UNTESTED: f"Not testable against {baseline}",
+    }
+    candidates = [row for row in rows if not row.is_baseline]
+    for kind, lead in leads.items():
+        parts = [_claim(results, names, row, kind) for row in candidates if _kind(row) == kind]
+        if parts:
+            yield f"{lead}: {'; '.join(parts)}."
+
+
+def _kind(row: Row) -> str:
+    return row.verdict if row.verdict in _VERDICTS else _UNTESTED
+
+
+def _claim(results: Results, names: Names, row: Row, kind: str) -> str:
+    unit = Unit.of(results.metric.unit)
+    if kind == _UNTESTED:
+        return f"{names(row.candidate)} ({reason(row)})"
+    text = f"{names(row.candidate)} by {unit.interval(row.diff, row.diff_ci_lo, row.diff_ci_hi)} {unit.points}"
+    seen = marks(row, results)
+    if seen and row.crossed_p_adj is not None:
+        scope = "also for new images" if "◆" in seen else "on these test images; for new images it cannot tell"
+        return f"{text}, {scope}"
+    if kind == "inconclusive" and row.mde80 is not None and abs(row.diff or 0.0) < row.mde80:
+        return f"{text}; a difference of {unit.plain(row.mde80)} would be found by 4 of 5 such studies"
+    return text
+
+
+def caveat(results: Results) -> str:
+    """What the answer does not say."""
+    level = f"p < {max(results.alpha):g}"
+    correction = (
+        "not corrected" if results.correction == "none" else _CORRECTIONS.get(results.correction, results.correction)
+    )
+    return (
+        f"Better and worse mean {level} ({correction}); the intervals are 95%. This holds for these data, seeds and "
+        "training settings. Cannot tell does not mean that there is no difference."
+    )
+
+
+# --- notes --------------------------------------------------------------------------------------------------------
+
+
+def footnotes(results: Results, names: Names, rows: list[Row], text: str) -> Iterator[str]:
+    """What a reader must know beside the table `text`: of the marks, only those that occur in it."""
+    done, expected = results.runs()
+    if results.partial or done < expected:
+        yield stamp(results)
+    extreme = "highest" if results.metric.direction == "max" else "lowest"
+    yield (
+        f"Mean ± standard deviation over n {_seeds(rows)}; bold: the {extreme} mean and those not separable from it. "
+        "Difference: candidate minus baseline, paired by seed, with its own t interval (not corrected)."
+    )
+    yield _method_note(results, rows)
+    yield from (f"{mark} {meaning}" for mark, meaning in guide(results) if mark in text)
+    yield "Bootstrap intervals (comparison.csv) cover less than 95% below 20 seeds: 75% at 3, 84% at 5, 90% at 10."
+    if rows[0].factor == "model":
+        yield "MACs: multiply-accumulates of convolutions and matrix products. Latency: median time of one image."
+    yield from hardware(results)
+    yield from gaps(results, names, {id(cell) for row in rows for cell in cells_of(results, row)})
+
+
+def _seeds(rows: list[Row]) -> str:
+    seeds = sorted({seed for row in rows for seed in row.seeds_used})
+    return f"seeds ({', '.join(map(str, seeds))})" if 0 < len(seeds) <= 10 else "seeds"
+
+
+def _method_note(results: Results, rows: list[Row]) -> str:
+    families = sorted({row.family_size for row in rows if row.family_size})
+    size = f"{' or '.join(map(str, families)) or 'no'} comparison{'' if families == [1] else 's'}"
+    correction = (
+        "not corrected for the number of comparisons"
+        if results.correction == "none"
+        else f"{_CORRECTIONS.get(results.correction, results.correction)}-corrected over {size}"
+    )
+    return f"p: paired t test, two-sided; exact sign-flip test where the differences have no variance; {correction}."
+
+
+def guide(results: Results) -> list[tuple[str, str]]:
+    """Each mark and its meaning."""
+    signs = [("★" * (i + 1), "▼" * (i + 1), alpha) for i, alpha in enumerate(sorted(results.alpha, reverse=True))]
+    return [
+        *((star, f"better than the baseline, p < {alpha:g}.") for star, _, alpha in signs),
+        *((down, f"worse than the baseline, p < {alpha:g}.") for _, down, alpha in signs),
+        ("†", f"rests on normal differences: with so few seeds no exact test can go below {max(results.alpha):g}."),
+        ("◆", f"holds for new images of this kind too (crossed seeds × images, p < {max(results.alpha):g})."),
+        ("(sign flip)", "exact sign-flip test: the differences have no variance, so there is no t."),
+        ("(unpaired)", "Welch's t test: candidate and baseline share no seed."),
+        ("(identical)", "the scores of both are the same at every seed."),
+    ]
+
+
+def hardware(results: Results) -> Iterator[str]:
+    """Which machines trained and which profiled."""
+    for stage, verb in (("training", "Trained"), ("profiling", "Profiled")):
+        machines = results.hardware.get(stage) or ["unknown"]
+        yield f"{verb} on: {'; '.join(machines)}."
+
+
+def stamp(results: Results) -> str:
+    """How much of the study there is, as in "PARTIAL: 33 of 40 runs done."; a complete target has no PARTIAL."""
+    done, expected = results.runs()
+    return f"{PARTIAL + ': ' if results.partial else ''}{done} of {counted(expected, 'run')} done."
+
+
+def gaps(results: Results, names: Names, only: set[int] | None = None) -> Iterator[str]:
+    """One line for each cell that has fewer finished runs than expected."""
+    for cell in results.cells:
+        if cell.done >= cell.expected or (only is not None and id(cell) not in only):
+            continue
+        name = ", ".join(names(part) for part in (cell.dataset, cell.model, *cell.variant))
+        missing = f"{cell.missing} missing" + (f" (seeds {cell.missing_seeds})" if cell.missing_seeds else "")
+        lost = [f"{cell.diverged} diverged"] * bool(cell.diverged) + [missing] * bool(cell.missing)
+        yield f"{name}: {cell.done} of {cell.expected} done; {', '.join(lost)}."
+
+
+def fairness(results: Results, names: Names) -> list[str]:
+    """What was equal in these comparisons, as far as the records say."""
+    tested = [row for row in results.primary if not row.is_baseline]
+    seeds = sorted({seed for row in tested for seed in row.seeds_used})
+    unequal = [row for row in tested if row.seeds_dropped]
+    facts = [f"Runs are paired by seed; seeds used: {', '.join(map(str, seeds)) or 'none'}."]
+    if unequal:
+        facts += [
+            f"{names(row.candidate)} on {names(row.dataset)} ({context(results, names, row)}): compared on "
+            f"{counted(row.n_pairs or 0, 'shared seed')} only, without {', '.join(map(str, row.seeds_dropped))}."
+            for row in unequal
+        ]
+    else:
+        facts.append("Every candidate has the same seeds as its baseline; no seed was left out.")
+    devices = sorted({cell.device for cell in results.cells if cell.device})
+    facts.append(f"Device of the training: {', '.join(devices) or 'not recorded'}.")
+    return facts

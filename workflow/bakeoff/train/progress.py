@@ -1,0 +1,61 @@
+"""What a run tells while it trains: every epoch in the log, now and then a line for the person who waits."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from bakeoff.train.loop import Epoch
+
+SECONDS_BETWEEN_LINES = 20.0
+
+
+class Progress:
+    """Lines of one run: epochs go to standard error (the log), short news to standard output (the terminal)."""
+
+    def __init__(self, name: str, epochs: int) -> None:
+        self.name = name
+        self.epochs = epochs
+        self.done = 0
+        self.started = self.last_line = time.monotonic()
+        self.images = 0
+        self.last: Epoch | None = None
+
+    def batch(self, seen: int, total: int) -> None:
+        """Called after each batch with the images seen in this epoch; says something only every few seconds."""
+        now = time.monotonic()
+        if now - self.last_line < SECONDS_BETWEEN_LINES:
+            return
+        self.last_line = now
+        share = (self.done + seen / total) / self.epochs
+        left = (now - self.started) * (1 / share - 1)
+        rate = (self.images + seen) / (now - self.started)
+        news = f"{self.name}: epoch {self.done + 1}/{self.epochs}, {rate:,.0f} images/s, {_clock(left)} left"
+        if self.last:
+            news += f", loss {self.last.train_loss:.3f}, val accuracy {self.last.val_accuracy:.4f}"
+        print(news, flush=True)
+        print(news, file=sys.stderr, flush=True)
+
+    def epoch(self, line: Epoch, images: int) -> None:
+        """Called at the end of each epoch, with the number of images it trained on."""
+        self.done, self.last = line.epoch, line
+        self.images += images
+        left = (time.monotonic() - self.started) * (self.epochs / line.epoch - 1)
+        print(
+            f"epoch {line.epoch}/{self.epochs}  loss {line.train_loss:.4f}  accuracy {line.train_accuracy:.4f}  "
+            f"val loss {line.val_loss:.4f}  val accuracy {line.val_accuracy:.4f}  "
+            f"{images / max(line.seconds, 1e-9):,.0f} images/s  {_clock(left)} left",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def end(self, summary: str) -> None:
+        """The last line, for both."""
+        print(f"{self.name}: {summary}", flush=True)
+        print(summary, file=sys.stderr, flush=True)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

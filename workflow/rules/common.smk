@@ -1,0 +1,26 @@
+# What the rules share: names of files, and the values that go with a job's wildcards.
+
+RUN = layout.RUN
+REPORT = str(layout.study_dir(STUDY.study) / "report.html")
+
+# A job asks for a GPU where there is one; on a cluster the profile asks for it (set-resources).
+GPU = int(STUDY.device == "cuda" or (STUDY.device == "auto" and device.machine_has_gpu()))
+PROFILE_GPU = int(STUDY.profile.device == "cuda" or (STUDY.profile.device == "auto" and device.machine_has_gpu()))
+
+
+# Names are checked when the study is read; here they keep one file from matching two rules.
+wildcard_constraints:
+    dataset=r"[a-z0-9][a-z0-9_.-]*",
+    model=r"[a-z0-9][a-z0-9_.-]*",
+    augmentation=r"[a-z0-9][a-z0-9_.-]*",
+    recipe=r"[a-z0-9][a-z0-9_.-]*",
+    study=r"[a-z0-9][a-z0-9_.-]*",
+    spec=r"[0-9a-f]{12}",
+    seed=r"[0-9]+",
+
+
+def cell_of(wildcards):
+    """The cell that a job's wildcards name."""
+    return GRID.cell(
+        wildcards.dataset, wildcards.model, wildcards.augmentation, wildcards.recipe, wildcards.spec
+    )

@@ -1,0 +1,47 @@
+# All statistics of a study: which differences are real.
+
+
+rule compare:
+    input:
+        records=GRID.run_files(["run.json"]),
+        metrics=GRID.run_files(["metrics.json"]),
+        histories=ancient(GRID.run_files(["history.csv"])),
+        predictions=ancient(GRID.run_files(["predictions.npz"])),
+        profiles=GRID.profiles(),
+    output:
+        comparison=report(
+            f"{layout.STUDY}/comparison.json",
+            category="Tables",
+            caption="../report/comparison.rst",
+            labels={"table": "comparison", "format": "JSON"},
+        ),
+        table=report(
+            f"{layout.STUDY}/comparison.csv",
+            category="Tables",
+            caption="../report/comparison.rst",
+            labels={"table": "comparison", "format": "CSV"},
+        ),
+        runs=report(
+            f"{layout.STUDY}/runs.csv",
+            category="Tables",
+            caption="../report/runs.rst",
+            labels={"table": "all runs", "format": "CSV"},
+        ),
+        coverage=f"{layout.STUDY}/coverage.csv",
+        curves=f"{layout.STUDY}/curves.csv",
+        confusion=f"{layout.STUDY}/confusion.json",
+    log:
+        "logs/compare/{study}.log",
+    benchmark:
+        "logs/compare/{study}.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    conda:
+        "../../envs/bakeoff.yaml"
+    params:
+        spec=lambda wildcards: spec_argument(GRID.compare_spec()),
+        code=GRID.compare_code,
+    shell:
+        "python -m bakeoff compare --spec {params.spec:q} --code {params.code:q} 2> {log:q}"

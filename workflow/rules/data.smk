@@ -1,0 +1,27 @@
+# The bytes of a data set become arrays, splits and a manifest, once.
+
+
+rule prepare:
+    output:
+        manifest=layout.DATA + "/manifest.json",
+        arrays=[
+            f"{layout.DATA}/{part}_{field}.npy"
+            for part in ("train", "val", "test")
+            for field in ("pixels", "labels", "ids")
+        ],
+    log:
+        "logs/prepare/{dataset}-{spec}.log",
+    benchmark:
+        "logs/prepare/{dataset}-{spec}.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    conda:
+        "../../envs/bakeoff.yaml"
+    params:
+        spec=lambda wildcards: spec_argument(GRID.data_spec(wildcards.dataset)),
+        code=lambda wildcards: GRID.data_code(wildcards.dataset),
+    shell:
+        "python -m bakeoff prepare --spec {params.spec:q} --code {params.code:q}"
+        " --data-root {STUDY.data_root:q} --out $(dirname {output.manifest:q}) 2> {log:q}"

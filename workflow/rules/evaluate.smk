@@ -1,0 +1,26 @@
+# All metrics of one run, from its predictions alone.
+
+
+rule evaluate:
+    input:
+        record=rules.train.output.record,
+        # The record holds the sha256 of the predictions, so it tells when they change; their time does not.
+        predictions=ancient(rules.train.output.predictions),
+    output:
+        metrics=f"{RUN}/metrics.json",
+    log:
+        "logs/evaluate/{dataset}/{model}/{augmentation}/{recipe}-{spec}/seed{seed}.log",
+    benchmark:
+        "logs/evaluate/{dataset}/{model}/{augmentation}/{recipe}-{spec}/seed{seed}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    conda:
+        "../../envs/bakeoff.yaml"
+    params:
+        spec=lambda wildcards: spec_argument(GRID.evaluate_spec),
+        code=GRID.evaluate_code,
+    shell:
+        "python -m bakeoff evaluate --spec {params.spec:q} --code {params.code:q}"
+        " --run $(dirname {input.record:q}) 2> {log:q}"

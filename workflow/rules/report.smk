@@ -1,0 +1,56 @@
+# Tables, figures and one HTML file, from the comparison's files alone.
+
+FIGURES = {
+    "pareto_macs": "Accuracy against MACs",
+    "pareto_latency": "Accuracy against latency",
+    "pareto_params": "Accuracy against parameters",
+    "curves": "Training curves",
+    "confusion": "Confusion matrices",
+}
+
+
+rule report:
+    input:
+        rules.compare.output.comparison,
+        rules.compare.output.runs,
+        rules.compare.output.coverage,
+        rules.compare.output.curves,
+        rules.compare.output.confusion,
+    output:
+        html=report(
+            f"{layout.STUDY}/report.html",
+            category="Report",
+            caption="../report/report.rst",
+            labels={"page": "the whole study"},
+        ),
+        tables=expand(f"{layout.STUDY}/comparison.{{format}}", format=["md", "tex"], allow_missing=True),
+        figures=[
+            report(
+                f"{layout.STUDY}/figures/{figure}.svg",
+                category="Figures",
+                caption=f"../report/{figure}.rst",
+                labels={"figure": title},
+            )
+            for figure, title in FIGURES.items()
+        ],
+        prints=expand(
+            f"{layout.STUDY}/figures/{{figure}}.{{format}}",
+            figure=FIGURES,
+            format=["png", "pdf"],
+            allow_missing=True,
+        ),
+    log:
+        "logs/report/{study}.log",
+    benchmark:
+        "logs/report/{study}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    conda:
+        "../../envs/bakeoff.yaml"
+    params:
+        spec=lambda wildcards: spec_argument(GRID.report_spec),
+        code=GRID.report_code,
+    shell:
+        "python -m bakeoff report --spec {params.spec:q} --code {params.code:q} 2> {log:q}"

@@ -1,0 +1,30 @@
+# One run: the only expensive step. It also writes the predictions, so nothing after it needs the GPU.
+
+
+rule train:
+    input:
+        data=lambda wildcards: GRID.data_dir(wildcards.dataset) / "manifest.json",
+    output:
+        record=f"{RUN}/run.json",
+        predictions=f"{RUN}/predictions.npz",
+        history=f"{RUN}/history.csv",
+        weights=f"{RUN}/model.safetensors",
+    log:
+        "logs/train/{dataset}/{model}/{augmentation}/{recipe}-{spec}/seed{seed}.log",
+    benchmark:
+        "logs/train/{dataset}/{model}/{augmentation}/{recipe}-{spec}/seed{seed}.tsv"
+    threads: STUDY.threads
+    resources:
+        gpu=GPU,
+        mem_mb=8000,
+        runtime=240,
+    conda:
+        "../../envs/bakeoff.yaml"
+    params:
+        spec=lambda wildcards: spec_argument(GRID.train_spec(cell_of(wildcards))),
+        code=lambda wildcards: GRID.train_code(cell_of(wildcards)),
+    shell:
+        "python -m bakeoff train --spec {params.spec:q} --code {params.code:q}"
+        " --dataset {wildcards.dataset:q} --model {wildcards.model:q} --augmentation {wildcards.augmentation:q}"
+        " --recipe {wildcards.recipe:q} --seed {wildcards.seed:q}"
+        " --data $(dirname {input.data:q}) --out $(dirname {output.record:q}) 2> {log:q}"
