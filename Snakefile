@@ -2,7 +2,7 @@
 `--configfile studies/NAME.yaml` another study. What each step does is in workflow/bakeoff/, one folder a step.
 """
 
-import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -14,7 +14,7 @@ min_version("9.20")
 # The jobs run `python -m bakeoff`, in this environment or one that conda made, installed there or not.
 PACKAGE = str(Path(workflow.basedir) / "workflow")
 sys.path.insert(0, PACKAGE)
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [PACKAGE, os.environ.get("PYTHONPATH")]))
+shell.prefix(f"export PYTHONPATH={shlex.quote(PACKAGE)}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; ")
 
 from bakeoff import device, layout
 from bakeoff.errors import UserError
@@ -25,7 +25,9 @@ from bakeoff.study import load_workflow
 try:
     # Not `configfile:`, which runs code that stands in YAML; see workflow/bakeoff/studyfile.py.
     STUDY = load_workflow(
-        workflow.config_settings.configfiles, workflow.config_settings.config, Path(workflow.basedir) / "config.yaml"
+        workflow.config_settings.configfiles,
+        workflow.config_settings.config,
+        Path(workflow.basedir) / "config.yaml",
     )
     GRID = Grid(STUDY)
     GRID.cells
@@ -45,34 +47,34 @@ include: "workflow/rules/report.smk"
 # The whole study, from data to report.
 rule all:
     default_target: True
-    localrule: True
     input:
         REPORT,
+    localrule: True
 
 
 # Parts of it: `snakemake data`, `snakemake trained`, ...
 rule data:
-    localrule: True
     input:
         [folder / "manifest.json" for folder in GRID.data_dirs()],
+    localrule: True
 
 
 rule trained:
-    localrule: True
     input:
         GRID.run_files(["run.json"]),
+    localrule: True
 
 
 rule profiled:
-    localrule: True
     input:
         GRID.profiles(),
+    localrule: True
 
 
 rule evaluated:
-    localrule: True
     input:
         GRID.run_files(["metrics.json"]),
+    localrule: True
 
 
 onsuccess:

@@ -13,7 +13,7 @@ import typer
 
 from bakeoff import plugins
 from bakeoff.errors import UserError
-from bakeoff.provenance import PACKAGE, code_digest, parse_spec
+from bakeoff.provenance import PACKAGE, parse_spec
 
 app = typer.Typer(
     help="A bake-off of image classifiers, from one study file to the paper's table.",
@@ -101,6 +101,7 @@ def profile(
     from bakeoff import stages
     from bakeoff.models import registry
     from bakeoff.profile import step
+    from bakeoff.profile.spec import ProfileSpec
 
     if spec is not None and out is not None:
         settings = parse_spec(spec)
@@ -110,8 +111,10 @@ def profile(
     if model is None or spec is not None or out is not None:
         raise UserError("profile: give a MODEL, such as timm/resnet18, or both --spec and --out")
     if not registry.is_known(model):
-        raise UserError(f"profile: {model}: no such model; `bakeoff models {model.partition('/')[2] or model}` searches")
-    job = step.ProfileSpec.model_validate(
+        raise UserError(
+            f"profile: {model}: no such model; `bakeoff models {model.partition('/')[2] or model}` searches"
+        )
+    job = ProfileSpec.model_validate(
         {
             "model": {
                 "name": model.replace("/", "-"),
@@ -195,7 +198,9 @@ def run(context: typer.Context, study: StudyFile = DEFAULT_STUDY) -> None:
     from bakeoff.studyfile import write
 
     loaded = load(study)
-    plain = write(loaded.model_dump(mode="json", exclude_unset=True), Path(".snakemake") / "studies" / f"{loaded.study}.json")
+    plain = write(
+        loaded.model_dump(mode="json", exclude_unset=True), Path(".snakemake") / "studies" / f"{loaded.study}.json"
+    )
     command = [sys.executable, "-m", "snakemake", "--configfile", str(plain), *context.args]
     if not Path("Snakefile").is_file():
         command += ["--snakefile", str(PACKAGE.parent.parent / "Snakefile")]

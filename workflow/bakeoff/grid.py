@@ -73,7 +73,9 @@ class Grid:
             return self._by_place[dataset, model, augmentation, recipe, spec]
         except KeyError:
             place = f"{dataset}/{model}/{augmentation}/{recipe}-{spec}"
-            raise UserError(f"study {self.study.study}: has no runs at {place}; `bakeoff plan` lists those it has") from None
+            raise UserError(
+                f"study {self.study.study}: has no runs at {place}; `bakeoff plan` lists those it has"
+            ) from None
 
     def _digest(self, spec: Json) -> str:
         """The spec's digest; two settings with one digest would share a folder, so that is an error."""

@@ -19,18 +19,22 @@ RESERVED = frozenset({"data", "runs", "profiles"})
 
 
 def data_dir(dataset: str, spec: str) -> Path:
+    """Folder of a prepared data set."""
     return Path(DATA.format(dataset=dataset, spec=spec))
 
 
 def run_dir(dataset: str, model: str, augmentation: str, recipe: str, spec: str, seed: int) -> Path:
+    """Folder of a run."""
     return Path(
         RUN.format(dataset=dataset, model=model, augmentation=augmentation, recipe=recipe, spec=spec, seed=seed)
     )
 
 
 def profile_path(model: str, spec: str) -> Path:
+    """File of a cost profile."""
     return Path(PROFILE.format(model=model, spec=spec))
 
 
 def study_dir(study: str) -> Path:
+    """Folder of a study's tables, figures and report."""
     return Path(STUDY.format(study=study))

@@ -56,7 +56,7 @@ def _record(path: Path, kind: str, code: str) -> tuple[dict[str, Any] | None, st
 
 
 def _changed_settings(spec: Mapping[str, Any], folder: Path) -> str | None:
-    """How the nearest earlier run of this cell and seed differs, when there is one: its settings name another folder."""
+    """How the settings of the most similar earlier run of this cell and seed differ; None when there is no such run."""
     recipe = folder.parent.name.rpartition("-")[0]
     nearest: list[str] | None = None
     for path in folder.parent.parent.glob(f"{recipe}-{'[0-9a-f]' * 12}/{folder.name}/run.json"):
@@ -80,7 +80,9 @@ def _differences(old: object, new: object, path: str = "") -> Iterator[str]:
 
 def describe(grid: Grid, items: list[Item]) -> str:
     """The plan as text for a terminal."""
-    lines = [f"Study {grid.study.study}: {grid.n_runs} runs in {len(grid.cells)} cells, {len(grid.profiles())} profiles"]
+    lines = [
+        f"Study {grid.study.study}: {grid.n_runs} runs in {len(grid.cells)} cells, {len(grid.profiles())} profiles"
+    ]
     for step, what in (("train", "runs"), ("profile", "profiles")):
         of_step = [item for item in items if item.step == step]
         todo = [item for item in of_step if item.reason]

@@ -26,7 +26,9 @@ class Option:
         if self.choices:
             return None if value in self.choices else f"must be one of {', '.join(map(str, self.choices))}"
         wanted = type(self.default)
-        if isinstance(value, bool) != (wanted is bool) or not isinstance(value, (int, float) if wanted is float else wanted):
+        if isinstance(value, bool) != (wanted is bool) or not isinstance(
+            value, (int, float) if wanted is float else wanted
+        ):
             return f"must be of type {wanted.__name__}, like its default {self.default!r}"
         return None
 
@@ -65,7 +67,11 @@ def options(folder: str, name: str) -> dict[str, Option]:
 
 def _choices(annotation: ast.expr | None) -> tuple[Any, ...]:
     """The values of a `Literal[...]` annotation, else none."""
-    if isinstance(annotation, ast.Subscript) and isinstance(annotation.value, ast.Name) and annotation.value.id == "Literal":
+    if (
+        isinstance(annotation, ast.Subscript)
+        and isinstance(annotation.value, ast.Name)
+        and annotation.value.id == "Literal"
+    ):
         values = ast.literal_eval(annotation.slice)
         return values if isinstance(values, tuple) else (values,)
     return ()

@@ -150,7 +150,8 @@ def _data_files(folder: Path) -> Iterator[Path]:
 
 
 def sha256(path: Path) -> str:
-    with open(path, "rb") as file:
+    """Hex sha256 of a file."""
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -161,12 +162,13 @@ def whole(path: Path) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.{os.getpid()}.part{path.suffix}")
     try:
         yield part
-        os.replace(part, path)
+        part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write readable JSON, whole or not at all; a NaN is a ValueError."""
     text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
     with whole(path) as part:
         part.write_text(text + "\n", encoding="utf-8")
@@ -187,7 +189,7 @@ def _self_digest(record: Mapping[str, Any]) -> str:
 def write_record(
     path: Path, kind: str, spec: Mapping[str, Any], code: str, body: Mapping[str, Any], files: Iterable[Path] = ()
 ) -> None:
-    """Write the record of one result: `kind`, spec, digests, environment, `body`, and the sha256 of `files` beside it."""
+    """Write the record of one result: `kind`, spec, digests, `body`, and the sha256 of the `files` beside it."""
     record: Json = {
         "kind": kind,
         "bakeoff": _full_version("bakeoff"),
@@ -211,7 +213,9 @@ def read_record(path: Path, kind: str, *, spec: str | None = None, code: str | N
     except FileNotFoundError:
         raise Refused(f"{path}: is missing") from None
     except (ValueError, KeyError, TypeError, OSError) as error:
-        raise Refused(f"{path}: is no record of bakeoff ({type(error).__name__}); delete it to have it made anew") from None
+        raise Refused(
+            f"{path}: is no record of bakeoff ({type(error).__name__}); delete it to have it made anew"
+        ) from None
     if own != _self_digest(record) or record.get("spec_digest") != spec_digest(record.get("spec", {})):
         raise Refused(f"{path}: was changed after it was written; delete it to have it made anew")
     if record.get("kind") != kind:

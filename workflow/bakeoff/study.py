@@ -47,7 +47,11 @@ def _one_of(kind: str, value: str, choices: Iterable[str]) -> str:
     if value in known:
         return value
     near = difflib.get_close_matches(value, known, n=3, cutoff=0.6)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known[:12])}{', ...' * (len(known) > 12)}"
+    hint = (
+        f"did you mean {' or '.join(near)}?"
+        if near
+        else f"there are {', '.join(known[:12])}{', ...' * (len(known) > 12)}"
+    )
     raise PydanticCustomError("unknown", "no such {kind}; {hint}", {"kind": kind, "hint": hint})
 
 
@@ -103,7 +107,9 @@ class _PluginEntry(BaseModel):
                 raise PydanticCustomError("option", "{key}: no such option; {hint}", {"key": key, "hint": hint})
             problem = known[key].problem(value)
             if problem:
-                raise PydanticCustomError("option", "{key}: {value} {problem}", {"key": key, "value": repr(value), "problem": problem})
+                raise PydanticCustomError(
+                    "option", "{key}: {value} {problem}", {"key": key, "value": repr(value), "problem": problem}
+                )
         return self
 
 
@@ -147,7 +153,9 @@ class Exclusion(_Settings):
     def wanted(self) -> dict[str, list[Any]]:
         """The keys given, each with the values that it matches."""
         given = {axis: getattr(self, axis) for axis in type(self).model_fields}
-        return {axis: value if isinstance(value, list) else [value] for axis, value in given.items() if value is not None}
+        return {
+            axis: value if isinstance(value, list) else [value] for axis, value in given.items() if value is not None
+        }
 
     def matches(self, place: Mapping[str, Any]) -> bool:
         """Whether the run at this place of the grid is to be left out."""
@@ -156,7 +164,9 @@ class Exclusion(_Settings):
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if not self.wanted():
-            raise PydanticCustomError("empty", "names nothing; give at least one of dataset, model, augmentation, recipe, seed")
+            raise PydanticCustomError(
+                "empty", "names nothing; give at least one of dataset, model, augmentation, recipe, seed"
+            )
         return self
 
 
@@ -186,17 +196,15 @@ class Study(_Settings):
     """CPU threads of one run. Several runs of one thread beside each other are faster than one run of several."""
     data_root: Annotated[str, StringConstraints(min_length=1)] = "data"
     """Folder in which data sets are looked for, and into which they are downloaded."""
-    datasets: Annotated[
-        list[Annotated[DatasetEntry, _named("source"), _or_word(DatasetEntry)]], Several
-    ]
+    datasets: Annotated[list[Annotated[DatasetEntry, _named("source"), _or_word(DatasetEntry)]], Several]
     models: Annotated[list[Annotated[ModelEntry, _named("builder"), _or_word(ModelEntry)]], Several]
     augmentations: Annotated[
         list[Annotated[AugmentationEntry, _named("policy"), _or_word(AugmentationEntry)]], Several
-    ] = [AugmentationEntry(name="none")]  # noqa: RUF012 (pydantic copies it)
-    recipes: Annotated[dict[Name, Recipe], Several] = {"default": Recipe()}  # noqa: RUF012
-    seeds: Annotated[list[Seed], Several] = [0, 1, 2, 3, 4]  # noqa: RUF012
-    exclude: list[Exclusion] = []  # noqa: RUF012
-    comparisons: list[Comparison] = []  # noqa: RUF012
+    ] = [AugmentationEntry(name="none")]
+    recipes: Annotated[dict[Name, Recipe], Several] = {"default": Recipe()}
+    seeds: Annotated[list[Seed], Several] = [0, 1, 2, 3, 4]
+    exclude: list[Exclusion] = []
+    comparisons: list[Comparison] = []
     """The questions. Default: all models against the first."""
     evaluate: EvaluateSettings = EvaluateSettings()
     compare: CompareSettings = CompareSettings()
@@ -248,7 +256,7 @@ def check(document: Document) -> Study:
                 parts[key] = field.get_default(call_default_factory=True)
             continue
         try:
-            parts[key] = TypeAdapter(Annotated[field.annotation, field]).validate_python(data[key])
+            parts[key] = _adapter(key).validate_python(data[key])
         except ValidationError as error:
             problems += [((key, *place), text) for place, text in _explain(error)]
     problems += _cross_problems(parts)
@@ -258,6 +266,11 @@ def check(document: Document) -> Study:
 
 
 Problem = tuple[KeyPath, str]
+
+
+def _adapter(key: str) -> TypeAdapter[Any]:
+    field: Any = Study.model_fields[key]
+    return TypeAdapter(Annotated[field.annotation, field])
 
 
 def _unknown_keys(data: Mapping[str, Any]) -> Iterator[Problem]:
@@ -293,7 +306,9 @@ def _explain(error: ValidationError) -> Iterator[Problem]:
     """Pydantic's errors in the words of the study file: key path, value, and what would be right."""
     for item in error.errors(include_url=False):
         # The steps of a union or a validator are pydantic's, not the file's.
-        path = tuple(step for step in item["loc"] if not (isinstance(step, str) and ("[" in step or step in _UNION_STEPS)))
+        path = tuple(
+            step for step in item["loc"] if not (isinstance(step, str) and ("[" in step or step in _UNION_STEPS))
+        )
         kind, value, context = item["type"], item["input"], item.get("ctx", {})
         if kind == "extra_forbidden":
             yield path, "no such key here"
@@ -308,7 +323,10 @@ def _explain(error: ValidationError) -> Iterator[Problem]:
             text = str(context.get("error", item["msg"]))
         else:
             text = item["msg"][0].lower() + item["msg"][1:]
-        yield path, text if kind == "missing" or isinstance(value, dict | list) else f"{_short(value)} {_sentence(text)}"
+        yield (
+            path,
+            text if kind == "missing" or isinstance(value, dict | list) else f"{_short(value)} {_sentence(text)}",
+        )
 
 
 _UNION_STEPS = frozenset({"str", "int", "literal", "float", "none"})

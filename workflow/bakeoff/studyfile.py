@@ -67,7 +67,9 @@ def parse(text: str | bytes, source: str) -> Document:
         reason = str(error).partition("\n")[0]
         raise UserError(f"{source}: is not YAML text: {reason}; save it as UTF-8 text") from None
     if not isinstance(root, yaml.MappingNode):
-        raise UserError(f"{source}: is not a study: a study is a mapping of keys such as study, datasets, models, seeds")
+        raise UserError(
+            f"{source}: is not a study: a study is a mapping of keys such as study, datasets, models, seeds"
+        )
     lines: dict[KeyPath, int] = {}
     return Document(source, _plain(root, (), source, lines), lines)
 
@@ -80,11 +82,15 @@ def _syntax_message(error: yaml.MarkedYAMLError, source: str) -> str:
     return f"{source}{line}: is not valid YAML: {problem}; {remedy}"
 
 
+def _line(item: yaml.Node | yaml.Event) -> int:
+    return int(item.start_mark.line) + 1 if item.start_mark else 1
+
+
 def _check_depth(text: str | bytes, source: str) -> None:
     """Refuse aliases and deep nesting before anything is built from them."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        where = f"{source}:{event.start_mark.line + 1}"
+        where = f"{source}:{_line(event)}"
         if isinstance(event, yaml.AliasEvent):
             raise UserError(f"{where}: aliases (*{event.anchor}) are not read; write the values out")
         if isinstance(event, yaml.CollectionStartEvent):
@@ -96,7 +102,7 @@ def _check_depth(text: str | bytes, source: str) -> None:
 
 
 def _plain(node: yaml.Node, path: KeyPath, source: str, lines: dict[KeyPath, int]) -> Any:
-    where = f"{source}:{node.start_mark.line + 1}"
+    where = f"{source}:{_line(node)}"
     if node.tag.startswith("!") or (isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:binary"):
         raise UserError(f"{where}: tags ({node.tag}) are not read; write plain values")
     if isinstance(node, yaml.SequenceNode):
@@ -105,24 +111,25 @@ def _plain(node: yaml.Node, path: KeyPath, source: str, lines: dict[KeyPath, int
         return _mapping(node, path, source, lines)
     if not node.tag.startswith("tag:yaml.org,2002:"):
         raise UserError(f"{where}: tags ({node.tag}) are not read; write plain values")
-    return _scalar(node.value) if node.style is None else node.value
+    quoted = isinstance(node, yaml.ScalarNode) and node.style is not None
+    return node.value if quoted else _scalar(node.value)
 
 
 def _item(node: yaml.Node, path: KeyPath, source: str, lines: dict[KeyPath, int]) -> Any:
-    lines[path] = node.start_mark.line + 1
+    lines[path] = _line(node)
     return _plain(node, path, source, lines)
 
 
 def _mapping(node: yaml.MappingNode, path: KeyPath, source: str, lines: dict[KeyPath, int]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key_node, value_node in node.value:
-        where = f"{source}:{key_node.start_mark.line + 1}"
+        where = f"{source}:{_line(key_node)}"
         if not isinstance(key_node, yaml.ScalarNode):
             raise UserError(f"{where}: a key must be a word")
         key = key_node.value
         if key in result:
             raise UserError(f"{where}: the key {key!r} stands twice; keep one")
-        lines[(*path, key)] = key_node.start_mark.line + 1
+        lines[(*path, key)] = _line(key_node)
         result[key] = _plain(value_node, (*path, key), source, lines)
     return result
 

@@ -4,8 +4,13 @@ RUN = layout.RUN
 REPORT = str(layout.study_dir(STUDY.study) / "report.html")
 
 # A job asks for a GPU where there is one; on a cluster the profile asks for it (set-resources).
-GPU = int(STUDY.device == "cuda" or (STUDY.device == "auto" and device.machine_has_gpu()))
-PROFILE_GPU = int(STUDY.profile.device == "cuda" or (STUDY.profile.device == "auto" and device.machine_has_gpu()))
+GPU = int(
+    STUDY.device == "cuda" or (STUDY.device == "auto" and device.machine_has_gpu())
+)
+PROFILE_GPU = int(
+    STUDY.profile.device == "cuda"
+    or (STUDY.profile.device == "auto" and device.machine_has_gpu())
+)
 
 
 # Names are checked when the study is read; here they keep one file from matching two rules.
@@ -22,5 +27,9 @@ wildcard_constraints:
 def cell_of(wildcards):
     """The cell that a job's wildcards name."""
     return GRID.cell(
-        wildcards.dataset, wildcards.model, wildcards.augmentation, wildcards.recipe, wildcards.spec
+        wildcards.dataset,
+        wildcards.model,
+        wildcards.augmentation,
+        wildcards.recipe,
+        wildcards.spec,
     )

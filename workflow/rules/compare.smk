@@ -34,12 +34,12 @@ rule compare:
         "logs/compare/{study}.log",
     benchmark:
         "logs/compare/{study}.tsv"
+    conda:
+        "../../envs/bakeoff.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=60,
-    conda:
-        "../../envs/bakeoff.yaml"
     params:
         spec=lambda wildcards: spec_argument(GRID.compare_spec()),
         code=GRID.compare_code,

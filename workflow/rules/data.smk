@@ -3,7 +3,7 @@
 
 rule prepare:
     output:
-        manifest=layout.DATA + "/manifest.json",
+        manifest=f"{layout.DATA}/manifest.json",
         arrays=[
             f"{layout.DATA}/{part}_{field}.npy"
             for part in ("train", "val", "test")
@@ -13,15 +13,17 @@ rule prepare:
         "logs/prepare/{dataset}-{spec}.log",
     benchmark:
         "logs/prepare/{dataset}-{spec}.tsv"
+    conda:
+        "../../envs/bakeoff.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=60,
-    conda:
-        "../../envs/bakeoff.yaml"
+        # A place, not a setting: resources are not among the reasons to run a job again.
+        data_root=STUDY.data_root,
     params:
         spec=lambda wildcards: spec_argument(GRID.data_spec(wildcards.dataset)),
         code=lambda wildcards: GRID.data_code(wildcards.dataset),
     shell:
         "python -m bakeoff prepare --spec {params.spec:q} --code {params.code:q}"
-        " --data-root {STUDY.data_root:q} --out $(dirname {output.manifest:q}) 2> {log:q}"
+        " --data-root {resources.data_root:q} --out $(dirname {output.manifest:q}) 2> {log:q}"

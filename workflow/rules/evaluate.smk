@@ -12,12 +12,12 @@ rule evaluate:
         "logs/evaluate/{dataset}/{model}/{augmentation}/{recipe}-{spec}/seed{seed}.log",
     benchmark:
         "logs/evaluate/{dataset}/{model}/{augmentation}/{recipe}-{spec}/seed{seed}.tsv"
+    conda:
+        "../../envs/bakeoff.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../../envs/bakeoff.yaml"
     params:
         spec=lambda wildcards: spec_argument(GRID.evaluate_spec),
         code=GRID.evaluate_code,

@@ -8,6 +8,8 @@ rule profile:
         "logs/profile/{model}-{spec}.log",
     benchmark:
         "logs/profile/{model}-{spec}.tsv"
+    conda:
+        "../../envs/bakeoff.yaml"
     # More than any machine has: Snakemake scales it down to all cores, so that the measurement has the machine to
     # itself. The step pins its own number of threads.
     threads: 999
@@ -15,10 +17,10 @@ rule profile:
         gpu=PROFILE_GPU,
         mem_mb=8000,
         runtime=60,
-    conda:
-        "../../envs/bakeoff.yaml"
     params:
-        spec=lambda wildcards: spec_argument(GRID.profiled(wildcards.model, wildcards.spec)),
+        spec=lambda wildcards: spec_argument(
+            GRID.profiled(wildcards.model, wildcards.spec)
+        ),
         code=lambda wildcards: GRID.profile_code(wildcards.model),
     shell:
         "python -m bakeoff profile --spec {params.spec:q} --code {params.code:q} --out {output.record:q} 2> {log:q}"

@@ -23,7 +23,11 @@ rule report:
             caption="../report/report.rst",
             labels={"page": "the whole study"},
         ),
-        tables=expand(f"{layout.STUDY}/comparison.{{format}}", format=["md", "tex"], allow_missing=True),
+        tables=expand(
+            f"{layout.STUDY}/comparison.{{format}}",
+            format=["md", "tex"],
+            allow_missing=True,
+        ),
         figures=[
             report(
                 f"{layout.STUDY}/figures/{figure}.svg",
@@ -43,12 +47,12 @@ rule report:
         "logs/report/{study}.log",
     benchmark:
         "logs/report/{study}.tsv"
+    conda:
+        "../../envs/bakeoff.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../../envs/bakeoff.yaml"
     params:
         spec=lambda wildcards: spec_argument(GRID.report_spec),
         code=GRID.report_code,

@@ -13,13 +13,13 @@ rule train:
         "logs/train/{dataset}/{model}/{augmentation}/{recipe}-{spec}/seed{seed}.log",
     benchmark:
         "logs/train/{dataset}/{model}/{augmentation}/{recipe}-{spec}/seed{seed}.tsv"
+    conda:
+        "../../envs/bakeoff.yaml"
     threads: STUDY.threads
     resources:
         gpu=GPU,
         mem_mb=8000,
         runtime=240,
-    conda:
-        "../../envs/bakeoff.yaml"
     params:
         spec=lambda wildcards: spec_argument(GRID.train_spec(cell_of(wildcards))),
         code=lambda wildcards: GRID.train_code(cell_of(wildcards)),

@@ -76,9 +76,7 @@ def resize(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     if pixels.shape[2:] == (size, size):
         return np.ascontiguousarray(pixels)
     flat = pixels.reshape(-1, *pixels.shape[2:])
-    planes = [
-        np.asarray(Image.fromarray(plane).resize((size, size), Image.Resampling.BILINEAR)) for plane in flat
-    ]
+    planes = [np.asarray(Image.fromarray(plane).resize((size, size), Image.Resampling.BILINEAR)) for plane in flat]
     return np.stack(planes).reshape(*pixels.shape[:2], size, size)
 
 

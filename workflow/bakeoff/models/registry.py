@@ -80,7 +80,7 @@ def build(model: Mapping[str, Any], *, channels: int, size: int, classes: int) -
     import torch
 
     builder = model["builder"]
-    library, slash, name = builder.partition("/")
+    _, slash, name = builder.partition("/")
     make = importlib.import_module(module_of(builder)).build
     try:
         net: nn.Module = make(*([name] if slash else []), channels, size, classes, **model["options"])

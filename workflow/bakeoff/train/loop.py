@@ -172,7 +172,7 @@ def _generator(seed: int, epoch: int) -> torch.Generator:
 def predict(net: nn.Module, part: Part, normalise: Normalise, batch_size: int = 256) -> Tensor:
     """Logits [N, classes] float32, on the device, in the order of the images; the network ends in evaluation mode."""
     net.eval()
-    return torch.cat([net(normalise(pixels)).float() for pixels in part.pixels.split(batch_size)])
+    return torch.cat([net(normalise(pixels)).float() for pixels in torch.split(part.pixels, batch_size)])
 
 
 def assess(logits: Tensor, labels: Tensor) -> tuple[float, float]:

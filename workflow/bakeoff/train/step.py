@@ -118,8 +118,10 @@ def _to_device(split: arrays.Split, device: torch.device, n: int | None = None) 
     )
 
 
-def _save_predictions(path: Path, test: arrays.Split, test_logits: Tensor, val: arrays.Split, val_logits: Tensor) -> Path:
-    with whole(path) as unfinished, open(unfinished, "wb") as file:
+def _save_predictions(
+    path: Path, test: arrays.Split, test_logits: Tensor, val: arrays.Split, val_logits: Tensor
+) -> Path:
+    with whole(path) as unfinished, unfinished.open("wb") as file:
         np.savez_compressed(
             file,
             example_id=test.ids,
@@ -133,7 +135,7 @@ def _save_predictions(path: Path, test: arrays.Split, test_logits: Tensor, val: 
 
 
 def _save_history(path: Path, history: list[Epoch]) -> Path:
-    with whole(path) as unfinished, open(unfinished, "w", newline="", encoding="utf-8") as file:
+    with whole(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
         lines = csv.DictWriter(file, [field.name for field in fields(Epoch)])
         lines.writeheader()
         for epoch in history:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Literal
+from typing import Any, Literal
 
 import timm
 from torch import nn
@@ -11,10 +11,12 @@ from torch import nn
 from bakeoff.models.library._stems import use_small_stem
 
 
-def build(name: str, channels: int, size: int, classes: int, *, stem: Literal["standard", "small"] = "standard") -> nn.Module:
+def build(
+    name: str, channels: int, size: int, classes: int, *, stem: Literal["standard", "small"] = "standard"
+) -> nn.Module:
     """timm's net `name` with random weights; timm itself adapts the first layer to the number of channels."""
     # Nets with position embeddings are built for one image size; the others refuse such an argument.
-    arguments = {"img_size": size} if _takes_size(name) else {}
+    arguments: dict[str, Any] = {"img_size": size} if _takes_size(name) else {}
     net: nn.Module = timm.create_model(name, pretrained=False, in_chans=channels, num_classes=classes, **arguments)
     if stem == "small":
         use_small_stem(net)

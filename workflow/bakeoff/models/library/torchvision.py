@@ -13,7 +13,9 @@ from bakeoff.models.library._stems import set_input_channels, use_small_stem
 _WITH_AUXILIARY_HEADS = ("googlenet", "inception_v3")
 
 
-def build(name: str, channels: int, size: int, classes: int, *, stem: Literal["standard", "small"] = "standard") -> nn.Module:
+def build(
+    name: str, channels: int, size: int, classes: int, *, stem: Literal["standard", "small"] = "standard"
+) -> nn.Module:
     """torchvision's net `name` with random weights, its first convolution made for `channels`."""
     arguments: dict[str, Any] = {"num_classes": classes}
     if name in _WITH_AUXILIARY_HEADS:
