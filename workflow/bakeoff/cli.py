@@ -7,13 +7,16 @@ import subprocess
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from bakeoff import plugins
 from bakeoff.errors import UserError
-from bakeoff.provenance import PACKAGE, parse_spec
+from bakeoff.provenance import PACKAGE, Json, at_path, parse_spec, validated
+
+if TYPE_CHECKING:
+    from bakeoff.profile.spec import ProfileSpec
 
 app = typer.Typer(
     help="A bake-off of image classifiers, from one study file to the paper's table.",
@@ -60,7 +63,7 @@ def prepare(spec: Spec, out: Folder, code: Code = None, data_root: Folder = Path
     from bakeoff.data import step
 
     settings = parse_spec(spec)
-    step.run(settings, out, code or stages.prepare(settings["source"]), data_root)
+    step.run(settings, out, code or stages.prepare(at_path(settings, "source")), data_root)
 
 
 @app.command()
@@ -80,7 +83,7 @@ def train(
     from bakeoff.train import step
 
     settings = parse_spec(spec)
-    code = code or stages.train(settings["model"]["builder"], settings["augmentation"]["policy"])
+    code = code or stages.train(at_path(settings, "model", "builder"), at_path(settings, "augmentation", "policy"))
     names = {"dataset": dataset, "model": model, "augmentation": augmentation, "recipe": recipe, "seed": seed}
     step.run(settings, names, data, out, code)
 
@@ -98,42 +101,44 @@ def profile(
     out: Annotated[Path | None, typer.Option(help="Where to write the record.")] = None,
 ) -> None:
     """Measure what a model costs: parameters, MACs, latency, throughput, memory."""
-    from bakeoff import stages
-    from bakeoff.models import registry
-    from bakeoff.profile import step
-    from bakeoff.profile.spec import ProfileSpec
-
     if spec is not None and out is not None:
-        settings = parse_spec(spec)
-        builder = settings["model"]["builder"]
-        step.run(settings, out, code or stages.profile(builder), settings["device"], settings["threads"])
+        _profile_as_told(parse_spec(spec), out, code)
         return
     if model is None or spec is not None or out is not None:
         raise UserError("profile: give a MODEL, such as timm/resnet18, or both --spec and --out")
-    if not registry.is_known(model):
-        raise UserError(
-            f"profile: {model}: no such model; `bakeoff models {model.partition('/')[2] or model}` searches"
-        )
-    job = ProfileSpec.model_validate(
-        {
-            "model": {
-                "name": model.replace("/", "-"),
-                "builder": model,
-                "options": {name: option.default for name, option in registry.options_of(model).items()},
-            },
-            "input": _shape(input),
-            "classes": classes,
-            "device": device,
-            "threads": threads,
-        }
-    )
+    job = _profile_job(model, {"input": _shape(input), "classes": classes, "device": device, "threads": threads})
+    from bakeoff.profile import step
+
     body = step.profile_model(job)
+    if body["status"] != "done" and not as_json:
+        raise UserError(step.describe(body))
     print(json.dumps(body, indent=1) if as_json else step.describe(body))
+
+
+def _profile_as_told(spec: Json, out: Path, code: str | None) -> None:
+    from bakeoff import stages
+    from bakeoff.profile import step
+
+    code = code or stages.profile(at_path(spec, "model", "builder"))
+    step.run(spec, out, code, at_path(spec, "device"), at_path(spec, "threads"))
+
+
+def _profile_job(model: str, settings: Json) -> ProfileSpec:
+    from bakeoff.models import registry
+    from bakeoff.problems import nearest
+    from bakeoff.profile.spec import ProfileSpec
+
+    if not registry.is_known(model):
+        hint = nearest(model, registry.names())
+        raise UserError(f"profile: {model}: no such model; {hint} (all: bakeoff models)")
+    options = {name: option.default for name, option in registry.options_of(model).items()}
+    net = {"name": model.replace("/", "-"), "builder": model, "options": options}
+    return validated(ProfileSpec, {"model": net, **settings}, source="profile")
 
 
 def _shape(text: str) -> list[int]:
     parts = text.lower().split("x")
-    if len(parts) != 3 or not all(part.isdigit() and int(part) > 0 for part in parts):
+    if len(parts) != 3 or not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise UserError(f"--input: {text!r} is no shape; write channels x height x width, as in 3x224x224")
     return [int(part) for part in parts]
 
@@ -233,10 +238,13 @@ def schema() -> None:
 def models(search: Annotated[str, typer.Argument(help="Only names with this text.")] = "") -> None:
     """List the models that a study may name."""
     from bakeoff.models import registry
+    from bakeoff.problems import nearest
 
-    for name in registry.names():
-        if search in name:
-            print(f"{name:32} {plugins.about('models/own', name)}" if "/" not in name else name)
+    found = [name for name in registry.names() if search.lower() in name]
+    if not found:
+        raise UserError(f"models: no name has {search!r} in it; {nearest(search.lower(), registry.names())}")
+    for name in found:
+        print(f"{name:32} {plugins.about('models/own', name)}" if "/" not in name else name)
 
 
 @app.command()

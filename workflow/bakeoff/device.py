@@ -42,6 +42,11 @@ def prepare_device(asked: str, threads: int) -> torch.device:
         )
     if asked == "cpu" or not available:
         return torch.device("cpu")
+    # What has no repeatable algorithm still runs, with a warning in the log; cuBLAS reads its variable when it starts.
+    # Filling every empty tensor would cost a kernel each, for values that nobody reads.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
     torch.backends.cuda.matmul.allow_tf32 = False

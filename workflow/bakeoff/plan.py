@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -52,7 +51,10 @@ def _record(path: Path, kind: str, code: str) -> tuple[dict[str, Any] | None, st
         record = read_record(path, kind)
     except Refused as error:
         return None, str(error).partition(": ")[2]
-    return record, None if record["code_digest"] == code else "code or package versions changed"
+    if record["code_digest"] != code:
+        return record, "code or package versions changed"
+    lost = [name for name in record["files"] if not (path.parent / name).is_file()]
+    return record, f"{', '.join(lost)} is missing" if lost else None
 
 
 def _changed_settings(spec: Mapping[str, Any], folder: Path) -> str | None:
@@ -61,8 +63,8 @@ def _changed_settings(spec: Mapping[str, Any], folder: Path) -> str | None:
     nearest: list[str] | None = None
     for path in folder.parent.parent.glob(f"{recipe}-{'[0-9a-f]' * 12}/{folder.name}/run.json"):
         try:
-            old = json.loads(path.read_text(encoding="utf-8"))["spec"]
-        except (OSError, ValueError, KeyError):
+            old = read_record(path, "run")["spec"]
+        except Refused:
             continue
         changes = list(_differences(old, spec))
         if nearest is None or len(changes) < len(nearest):

@@ -5,12 +5,14 @@ them, so that a study is checked, and its choices listed, without importing torc
 from __future__ import annotations
 
 import ast
+import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parent
+_WORDS: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
 @dataclass(frozen=True)
@@ -21,15 +23,21 @@ class Option:
     default: Any
     choices: tuple[Any, ...] = ()
 
+    def read(self, value: Any) -> Any:
+        """A value that has no problem, in the one form that it has in settings: 1 is 1.0 where a number is wanted."""
+        return float(value) if isinstance(self.default, float) else value
+
     def problem(self, value: object) -> str | None:
         """What is wrong with a value given for this option, or None."""
         if self.choices:
             return None if value in self.choices else f"must be one of {', '.join(map(str, self.choices))}"
+        if isinstance(value, float) and not math.isfinite(value):
+            return "must be a finite number"
         wanted = type(self.default)
         if isinstance(value, bool) != (wanted is bool) or not isinstance(
             value, (int, float) if wanted is float else wanted
         ):
-            return f"must be of type {wanted.__name__}, like its default {self.default!r}"
+            return f"must be {_WORDS.get(wanted, wanted.__name__)}, like its default {self.default!r}"
         return None
 
 

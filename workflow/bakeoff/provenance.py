@@ -21,11 +21,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bakeoff.errors import Refused, UserError
 
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
 Json = dict[str, Any]
+Model = TypeVar("Model", bound="BaseModel")
 
 PACKAGE = Path(__file__).parent
 # Distributions whose name is not the name one imports.
@@ -50,17 +54,19 @@ def spec_digest(spec: Mapping[str, Any]) -> str:
 
 def _stable_dump(node: object) -> object:
     """A syntax tree as plain lists, without positions, docstrings and whatever differs between Python versions."""
+    if isinstance(node, ast.JoinedStr):  # Python 3.12 sees empty pieces in some f-strings
+        node = ast.JoinedStr([piece for piece in node.values if not isinstance(piece, ast.Constant) or piece.value])
     if isinstance(node, ast.AST):
-        fields = []
-        for name, value in ast.iter_fields(node):
-            if name == "body" and isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                value = value[1:] if ast.get_docstring(node, clean=False) is not None else value
-            if name not in ("ctx", "kind", "type_comment") and value not in (None, []):
-                fields.append([name, _stable_dump(value)])
-        return [type(node).__name__, fields]
+        fields = ((name, value) for name, value in ast.iter_fields(node) if name not in ("ctx", "kind", "type_comment"))
+        return [type(node).__name__, [[name, _stable_dump(value)] for name, value in fields if value not in (None, [])]]
     if isinstance(node, list):
-        return [_stable_dump(item) for item in node]
+        return [_stable_dump(item) for item in node if not _is_remark(item)]
     return repr(node)
+
+
+def _is_remark(node: object) -> bool:
+    """Whether this is a string that stands by itself: a docstring, or the description below a field of a class."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def _source_file(module: str, package: Path) -> Path | None:
@@ -113,11 +119,10 @@ def import_closure(modules: Iterable[str], package: Path = PACKAGE) -> tuple[dic
     return ours, others - set(sys.stdlib_module_names)
 
 
+@cache
 def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(_DISTRIBUTION.get(package, package)).partition("+")[0]
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    """Without what follows a "+": the same release for another accelerator is the same code."""
+    return (_full_version(package) or "").partition("+")[0] or None
 
 
 def code_digest(*modules: str, package: Path = PACKAGE) -> str:
@@ -141,7 +146,7 @@ def code_digest(*modules: str, package: Path = PACKAGE) -> str:
 
 
 def _data_files(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.glob("[!.]*[!~]")):  # what editors and file managers leave there is none
         if path.is_file() and path.suffix not in (".py", ".pyc"):
             yield path
 
@@ -209,14 +214,15 @@ def read_record(path: Path, kind: str, *, spec: str | None = None, code: str | N
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        own = record["record_digest"]
+        own, spec_was, _, _ = (record[key] for key in ("record_digest", "spec_digest", "code_digest", "files"))
+        intact = own == _self_digest(record) and spec_was == spec_digest(record["spec"])
     except FileNotFoundError:
         raise Refused(f"{path}: is missing") from None
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise Refused(
             f"{path}: is no record of bakeoff ({type(error).__name__}); delete it to have it made anew"
         ) from None
-    if own != _self_digest(record) or record.get("spec_digest") != spec_digest(record.get("spec", {})):
+    if not intact:
         raise Refused(f"{path}: was changed after it was written; delete it to have it made anew")
     if record.get("kind") != kind:
         raise Refused(f"{path}: is a record of {record.get('kind')!r}, not of {kind!r}")
@@ -270,6 +276,31 @@ def parse_spec(text: str) -> Json:
     if not isinstance(spec, dict):
         raise UserError("--spec: must be a JSON object")
     return spec
+
+
+def validated(
+    model: type[Model], value: object, *path: str, source: str = "--spec", fault: type[UserError] = UserError
+) -> Model:
+    """The settings at `path` in a value, as a pydantic model. Raises `fault`, naming source and keys, for others."""
+    from pydantic import ValidationError
+
+    try:
+        return model.model_validate(at_path(value, *path, source=source, fault=fault))
+    except ValidationError as error:
+        wrong = [e for e in error.errors() if e["type"] != "default_factory_not_called"]
+        places = [".".join(map(str, (*path, *e["loc"]))) for e in wrong]
+        texts = [e["msg"].removeprefix("Value error, ") for e in wrong]
+        problems = (": ".join(filter(None, problem)) for problem in zip(places, texts, strict=True))
+        raise fault(f"{source}: {'; '.join(problems)}") from None
+
+
+def at_path(value: object, *path: str, source: str = "--spec", fault: type[UserError] = UserError) -> Any:
+    """What stands at `path` in nested mappings. Raises `fault`, naming source and key, where there is no such key."""
+    for i, key in enumerate(path):
+        if not isinstance(value, Mapping) or key not in value:
+            raise fault(f"{source}: {'.'.join(path[: i + 1])}: is missing")
+        value = value[key]
+    return value
 
 
 # --- environment --------------------------------------------------------------------------------------------------

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
-from collections import Counter
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -27,32 +26,19 @@ from bakeoff import plugins, studyfile
 from bakeoff.compare.spec import CompareSettings, Comparison
 from bakeoff.data.source import Info
 from bakeoff.data.spec import DataSettings
-from bakeoff.errors import UserError
 from bakeoff.evaluate.spec import EvaluateSettings
 from bakeoff.layout import RESERVED
 from bakeoff.models import registry
+from bakeoff.problems import NAME, ONE_LINE, Problem, explain, nearest, one_of, report
 from bakeoff.profile.spec import ProfileSettings
 from bakeoff.report.spec import ReportSettings
 from bakeoff.stages import POLICIES, SOURCES
 from bakeoff.studyfile import Document, KeyPath
 from bakeoff.train.spec import Recipe
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,99}$")]
+Name = Annotated[str, StringConstraints(pattern=NAME)]
 Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
-
-
-def _one_of(kind: str, value: str, choices: Iterable[str]) -> str:
-    """The value, when it is among the choices; else an error that names the nearest ones."""
-    known = list(choices)
-    if value in known:
-        return value
-    near = difflib.get_close_matches(value, known, n=3, cutoff=0.6)
-    hint = (
-        f"did you mean {' or '.join(near)}?"
-        if near
-        else f"there are {', '.join(known[:12])}{', ...' * (len(known) > 12)}"
-    )
-    raise PydanticCustomError("unknown", "no such {kind}; {hint}", {"kind": kind, "hint": hint})
+Several = Field(min_length=1)
 
 
 class _Settings(BaseModel):
@@ -63,12 +49,12 @@ class DatasetEntry(DataSettings):
     """A data set of the grid: the name of a source, or a name of one's own with `source` and settings."""
 
     name: Name
-    source: str = Field(default_factory=lambda data: data["name"])
+    source: str = Field(default_factory=lambda data: data["name"], validate_default=True)
 
     @field_validator("source")
     @classmethod
     def _known(cls, source: str) -> str:
-        return _one_of("data set", source, plugins.names(SOURCES))
+        return one_of("data set", source, plugins.names(SOURCES), "datasets")
 
     @property
     def info(self) -> Info:
@@ -96,32 +82,35 @@ class _PluginEntry(BaseModel):
     def options(self) -> dict[str, Any]:
         """All options of the plug-in: those given, and the defaults of the others."""
         given = self.__pydantic_extra__ or {}
-        return {name: given.get(name, option.default) for name, option in self._known_options().items()}
+        known = self._known_options()
+        return {name: option.read(given.get(name, option.default)) for name, option in known.items()}
 
     @model_validator(mode="after")
     def _options_fit(self) -> Self:
         known = self._known_options()
+        problems = {}
         for key, value in (self.__pydantic_extra__ or {}).items():
             if key not in known:
-                hint = f"its options are {', '.join(known)}" if known else "it has no options"
-                raise PydanticCustomError("option", "{key}: no such option; {hint}", {"key": key, "hint": hint})
-            problem = known[key].problem(value)
-            if problem:
-                raise PydanticCustomError(
-                    "option", "{key}: {value} {problem}", {"key": key, "value": repr(value), "problem": problem}
-                )
+                hint = nearest(key, known, "its options are") if known else "it has no options"
+                problems[key] = f"no such option; {hint}"
+            elif problem := known[key].problem(value):
+                problems[key] = f"{value!r} {problem}"
+        if problems:
+            key, text = problems.popitem()
+            others = "".join(f"{other}: {problem}; " for other, problem in problems.items())
+            raise PydanticCustomError("option", "{text}", {"key": key, "text": text + others})
         return self
 
 
 class ModelEntry(_PluginEntry):
     """A model of the grid: a builder such as `lenet5` or `timm/resnet18`, under its own name or another."""
 
-    builder: str = Field(default_factory=lambda data: data["name"])
+    builder: str = Field(default_factory=lambda data: data["name"], validate_default=True)
 
     @field_validator("builder")
     @classmethod
     def _known(cls, builder: str) -> str:
-        return builder if registry.is_known(builder) else _one_of("model", builder, registry.names())
+        return builder if registry.is_known(builder) else one_of("model", builder, registry.names(), "models")
 
     def _known_options(self) -> dict[str, plugins.Option]:
         return registry.options_of(self.builder)
@@ -130,32 +119,41 @@ class ModelEntry(_PluginEntry):
 class AugmentationEntry(_PluginEntry):
     """An augmentation of the grid: a policy under its own name or, with options, another."""
 
-    policy: str = Field(default_factory=lambda data: data["name"])
+    policy: str = Field(default_factory=lambda data: data["name"], validate_default=True)
 
     @field_validator("policy")
     @classmethod
     def _known(cls, policy: str) -> str:
-        return _one_of("augmentation", policy, plugins.names(POLICIES))
+        return one_of("augmentation", policy, plugins.names(POLICIES), "augmentations")
 
     def _known_options(self) -> dict[str, plugins.Option]:
         return plugins.options(POLICIES, self.policy)
 
 
+def _one_or_several(item: Mapping[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]})
+
+
+_Alone = BeforeValidator(lambda value: value if isinstance(value, list) else [value])
+Names = Annotated[list[str], Several, _Alone, _one_or_several({"type": "string"})]
+Seeds = Annotated[
+    list[Seed], Several, _Alone, _one_or_several({"type": "integer", "minimum": 0, "exclusiveMaximum": 2**31})
+]
+
+
 class Exclusion(_Settings):
     """Cells or runs to leave out: those that match every key given. Each key takes one name or several."""
 
-    dataset: str | list[str] | None = None
-    model: str | list[str] | None = None
-    augmentation: str | list[str] | None = None
-    recipe: str | list[str] | None = None
-    seed: Seed | list[Seed] | None = None
+    dataset: Names | None = None
+    model: Names | None = None
+    augmentation: Names | None = None
+    recipe: Names | None = None
+    seed: Seeds | None = None
 
     def wanted(self) -> dict[str, list[Any]]:
         """The keys given, each with the values that it matches."""
         given = {axis: getattr(self, axis) for axis in type(self).model_fields}
-        return {
-            axis: value if isinstance(value, list) else [value] for axis, value in given.items() if value is not None
-        }
+        return {axis: values for axis, values in given.items() if values is not None}
 
     def matches(self, place: Mapping[str, Any]) -> bool:
         """Whether the run at this place of the grid is to be left out."""
@@ -174,7 +172,7 @@ def _named(key: str) -> BeforeValidator:
     """A bare word stands for an entry of that plug-in; the slash of `timm/resnet18` cannot be in a name."""
 
     def expand(value: object) -> object:
-        return {"name": value.replace("/", "-"), key: value} if isinstance(value, str) else value
+        return {"name": value.replace("/", "-").lower(), key: value} if isinstance(value, str) else value
 
     return BeforeValidator(expand)
 
@@ -183,18 +181,15 @@ def _or_word(entry: type[BaseModel]) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [{"type": "string"}, entry.model_json_schema()]})
 
 
-Several = Field(min_length=1)
-
-
 class Study(_Settings):
     """One study: the grid of runs, how they are made, and the question asked of them."""
 
     study: Name
-    title: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    title: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=ONE_LINE)] | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
     """CPU threads of one run. Several runs of one thread beside each other are faster than one run of several."""
-    data_root: Annotated[str, StringConstraints(min_length=1)] = "data"
+    data_root: Annotated[str, StringConstraints(min_length=1, pattern=ONE_LINE)] = "data"
     """Folder in which data sets are looked for, and into which they are downloaded."""
     datasets: Annotated[list[Annotated[DatasetEntry, _named("source"), _or_word(DatasetEntry)]], Several]
     models: Annotated[list[Annotated[ModelEntry, _named("builder"), _or_word(ModelEntry)]], Several]
@@ -213,7 +208,11 @@ class Study(_Settings):
 
     def questions(self) -> list[Comparison]:
         """The comparisons, or the one that is meant when none is given."""
-        return self.comparisons or [Comparison(factor="model", baseline=self.models[0].name)]
+        return self.comparisons or _default_questions(self.models[0].name)
+
+
+def _default_questions(first_model: str) -> list[Comparison]:
+    return [Comparison(factor="model", baseline=first_model)]
 
 
 def load(path: Path) -> Study:
@@ -226,13 +225,14 @@ def load_workflow(configfiles: Iterable[Path], overrides: Mapping[str, Any], def
     default study; then its --config.
     """
     documents = [studyfile.read(path) for path in configfiles] or [studyfile.read(default)]
+    given = studyfile.from_command_line(overrides)
+    documents.append(Document(documents[-1].source, given, dict.fromkeys(studyfile.paths(given), "--config")))
     data: dict[str, Any] = {}
-    lines: dict[KeyPath, int] = {}
+    places: dict[KeyPath, str] = {}
     for document in documents:
         _merge(data, document.data)
-        lines |= document.lines
-    _merge(data, overrides)
-    return check(Document(documents[-1].source, data, lines if len(documents) == 1 else {}))
+        places |= document.places
+    return check(Document(documents[-1].source, data, places))
 
 
 def _merge(data: dict[str, Any], changes: Mapping[str, Any]) -> None:
@@ -240,7 +240,7 @@ def _merge(data: dict[str, Any], changes: Mapping[str, Any]) -> None:
         if isinstance(value, Mapping) and isinstance(data.get(key), dict):
             _merge(data[key], value)
         else:
-            data[key] = dict(value) if isinstance(value, Mapping) else value
+            data[key] = value
 
 
 def check(document: Document) -> Study:
@@ -256,16 +256,13 @@ def check(document: Document) -> Study:
                 parts[key] = field.get_default(call_default_factory=True)
             continue
         try:
-            parts[key] = _adapter(key).validate_python(data[key])
+            # As JSON, in which strict means that true is no number and "3" is text, but a list may be a tuple.
+            parts[key] = _adapter(key).validate_json(json.dumps(data[key]), strict=True)
         except ValidationError as error:
-            problems += [((key, *place), text) for place, text in _explain(error)]
+            problems += explain(error, key, data[key], _keys_in(field.annotation))
     problems += _cross_problems(parts)
-    if problems:
-        raise UserError("\n".join(f"{document.where(path)}: {_dotted(path)}: {text}" for path, text in problems))
-    return Study.model_validate(data)
-
-
-Problem = tuple[KeyPath, str]
+    report(document, problems)
+    return Study.model_validate_json(json.dumps(data), strict=True)
 
 
 def _adapter(key: str) -> TypeAdapter[Any]:
@@ -273,74 +270,17 @@ def _adapter(key: str) -> TypeAdapter[Any]:
     return TypeAdapter(Annotated[field.annotation, field])
 
 
+def _keys_in(annotation: Any) -> list[str]:
+    """The keys of the settings that this annotation is about, such as those of a Recipe in dict[Name, Recipe]."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return list(annotation.model_fields)
+    return next((keys for part in get_args(annotation) if (keys := _keys_in(part))), [])
+
+
 def _unknown_keys(data: Mapping[str, Any]) -> Iterator[Problem]:
     for key in data:
         if key not in Study.model_fields:
-            near = difflib.get_close_matches(key, Study.model_fields, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"the keys are {', '.join(Study.model_fields)}"
-            yield (key,), f"no such key; {hint}"
-
-
-def _dotted(path: KeyPath) -> str:
-    """A key path as one writes it: models[2].builder."""
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    return text.removeprefix(".")
-
-
-_TYPES = {
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "float_type": "must be a number",
-    "float_parsing": "must be a number",
-    "string_type": "must be text",
-    "list_type": "must be a list, as in [a, b]",
-    "dict_type": "must be a mapping of keys to values",
-    "model_type": "must be a mapping of keys to values",
-    "model_attributes_type": "must be a mapping of keys to values",
-    "missing": "is missing",
-}
-
-
-def _explain(error: ValidationError) -> Iterator[Problem]:
-    """Pydantic's errors in the words of the study file: key path, value, and what would be right."""
-    for item in error.errors(include_url=False):
-        # The steps of a union or a validator are pydantic's, not the file's.
-        path = tuple(
-            step for step in item["loc"] if not (isinstance(step, str) and ("[" in step or step in _UNION_STEPS))
-        )
-        kind, value, context = item["type"], item["input"], item.get("ctx", {})
-        if kind == "extra_forbidden":
-            yield path, "no such key here"
-            continue
-        if kind == "string_pattern_mismatch":
-            text = "is no name: use a-z, 0-9, _ . - only, beginning with a letter or digit (names become folders)"
-        elif kind == "too_short":
-            text = "is empty; give at least one"
-        elif kind in _TYPES:
-            text = _TYPES[kind]
-        elif kind == "value_error":
-            text = str(context.get("error", item["msg"]))
-        else:
-            text = item["msg"][0].lower() + item["msg"][1:]
-        yield (
-            path,
-            text if kind == "missing" or isinstance(value, dict | list) else f"{_short(value)} {_sentence(text)}",
-        )
-
-
-_UNION_STEPS = frozenset({"str", "int", "literal", "float", "none"})
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _sentence(text: str) -> str:
-    """Pydantic writes "input should be ..."; after the value that reads better as "should be ..."."""
-    text = text.removeprefix("input ")
-    return f"is {text}" if text.startswith("no such") else text
+            yield (key,), f"no such key; {nearest(key, Study.model_fields.keys(), 'the keys are')}"
 
 
 def _cross_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
@@ -354,33 +294,32 @@ def _cross_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
         axes["recipe"] = list(parts["recipes"])
     if "seeds" in parts:
         axes["seed"] = parts["seeds"]
-        yield from _twice("seeds", parts["seeds"])
+        yield from _twice("seeds", axes["seed"])
     if parts.get("study") in RESERVED:
         yield ("study",), f"{parts['study']!r} is a folder of results that all studies share; choose another name"
     yield from _comparison_problems(parts, axes)
     if len(axes) == 5 and "exclude" in parts:
-        yield from _exclusion_problems(parts["exclude"], axes)
-    if "labels" in (parts["report"].model_dump() if "report" in parts else {}) and len(axes) == 5:
-        known = [name for axis in ("dataset", "model", "augmentation", "recipe") for name in axes[axis]]
+        yield from _exclusion_problems(parts, axes)
+    if len(axes.keys() - {"seed"}) == 4 and "report" in parts:
+        names = [name for axis in ("dataset", "model", "augmentation", "recipe") for name in axes[axis]]
         for name in parts["report"].labels:
-            yield from _unless_known(("report", "labels", name), "name", name, known)
+            yield from _unless_known(("report", "labels", name), "name", name, names)
     if "evaluate" in parts and "compare" in parts and parts["compare"].metric not in parts["evaluate"].metrics:
-        have = ", ".join(parts["evaluate"].metrics)
-        yield ("compare", "metric"), f"{parts['compare'].metric!r} is not among the metrics evaluated: {have}"
+        have = nearest(parts["compare"].metric, parts["evaluate"].metrics)
+        yield ("compare", "metric"), f"{parts['compare'].metric!r} is not among the metrics evaluated; {have}"
 
 
 def _twice(key: str, values: list[Any]) -> Iterator[Problem]:
-    for value, count in Counter(values).items():
-        if count > 1:
-            place = [i for i, other in enumerate(values) if other == value][1]
-            yield (key, place), f"{value!r} stands {count} times; keep one (repetitions are told apart by their seed)"
+    seen = set()
+    for i, value in enumerate(values):
+        if value in seen:
+            yield (key, i), f"{value!r} stands twice; {'keep one' if key == 'seeds' else 'give each its own name'}"
+        seen.add(value)
 
 
 def _unless_known(path: KeyPath, kind: str, value: str, known: list[str]) -> Iterator[Problem]:
     if value not in known:
-        near = difflib.get_close_matches(value, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"the study has {', '.join(known)}"
-        yield path, f"{value!r} is no {kind} of this study; {hint}"
+        yield path, f"{value!r} is no {kind} of this study; {nearest(value, known, 'the study has')}"
 
 
 def _comparison_problems(parts: Mapping[str, Any], axes: Mapping[str, list[Any]]) -> Iterator[Problem]:
@@ -392,15 +331,24 @@ def _comparison_problems(parts: Mapping[str, Any], axes: Mapping[str, list[Any]]
             yield from _unless_known(path, comparison.factor, comparison.baseline, axes[comparison.factor])
 
 
-def _exclusion_problems(exclusions: list[Exclusion], axes: Mapping[str, list[Any]]) -> Iterator[Problem]:
+def _exclusion_problems(parts: Mapping[str, Any], axes: Mapping[str, list[Any]]) -> Iterator[Problem]:
+    exclusions: list[Exclusion] = parts["exclude"]
     for i, exclusion in enumerate(exclusions):
         for axis, values in exclusion.wanted().items():
+            known = list(map(str, axes[axis]))
             for value in values:
-                if value not in axes[axis]:
-                    have = ", ".join(map(str, axes[axis]))
-                    yield ("exclude", i, axis), f"{value!r} is no {axis} of this study, which has {have}"
-    if next(places(axes, exclusions), None) is None:
+                yield from _unless_known(("exclude", i, axis), axis, str(value), known)
+    left = {step for place in places(axes, exclusions) for step in place.items()}
+    if not left:
         yield ("exclude",), "leaves no run at all; exclude less"
+        return
+    questions = parts.get("comparisons", []) or _default_questions(axes["model"][0])
+    for i, question in enumerate(questions):
+        if question.baseline in axes[question.factor] and (question.factor, question.baseline) not in left:
+            yield (
+                ("comparisons", i, "baseline"),
+                f"{question.baseline!r} has no run left to compare with; exclude less or name another baseline",
+            )
 
 
 def places(axes: Mapping[str, list[Any]], exclusions: Iterable[Exclusion]) -> Iterator[dict[str, Any]]:

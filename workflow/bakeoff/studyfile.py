@@ -1,4 +1,4 @@
-"""Reading YAML that nobody vouches for: plain data only, with the line of every key for error messages.
+"""Reading YAML that nobody vouches for: plain data only, with the place of every key for error messages.
 
 Snakemake runs code that it finds in YAML, YAML 1.1 takes `1e-3` for text and `no` for false, and a few aliases can
 fill the memory. Here tags, anchors and duplicate keys are refused, and scalars are read as JSON's.
@@ -6,8 +6,10 @@ fill the memory. Here tags, anchors and duplicate keys are refused, and scalars 
 
 from __future__ import annotations
 
+import math
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,30 +25,33 @@ MAX_DEPTH = 20
 
 _NULL = ("", "~", "null", "Null", "NULL")
 _BOOLEAN = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_INTEGER = re.compile(r"[-+]?[0-9]+")
+_INTEGER = re.compile(r"[-+]?[0-9]{1,19}")
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
 class Document:
-    """The data of a YAML file, and the line at which each key or item starts."""
+    """The data of a study file, and where each key or item stands ("file:line"), in the order of the file."""
 
     source: str
     data: dict[str, Any]
-    lines: dict[KeyPath, int] = field(default_factory=dict)
+    places: dict[KeyPath, str]
+
+    def known(self, path: KeyPath) -> KeyPath:
+        """The path, or the nearest one above it that the file has; () when it has none."""
+        return next((path[:end] for end in range(len(path), 0, -1) if path[:end] in self.places), ())
 
     def where(self, path: KeyPath) -> str:
         """`file:line` of a key, or of the nearest key above it that the file has."""
-        for end in range(len(path), 0, -1):
-            if path[:end] in self.lines:
-                return f"{self.source}:{self.lines[path[:end]]}"
-        return self.source
+        return self.places.get(self.known(path), self.source)
 
 
 def read(path: Path) -> Document:
     """Read a study file. Raises UserError, with file and line, for whatever is not plain YAML data."""
     try:
-        text = path.read_bytes()[: MAX_BYTES + 1]
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; study files stand in studies/, the default is config.yaml") from None
     except OSError as error:
@@ -56,71 +61,92 @@ def read(path: Path) -> Document:
     return parse(text, str(path))
 
 
-def parse(text: str | bytes, source: str) -> Document:
-    """The same for a text; `source` names it in messages."""
+def parse(text: bytes, source: str) -> Document:
+    """The same for the bytes of a file; `source` names it in messages."""
     try:
-        _check_depth(text, source)
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        decoded = text.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = text.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{source}:{line}: is not UTF-8 text ({error.reason}); save it as UTF-8") from None
+    try:
+        root = yaml.compose(decoded, Loader=_PlainLoader)
+    except yaml.reader.ReaderError as error:
+        line = decoded.count("\n", 0, error.position) + 1
+        raise UserError(f"{source}:{line}: has a control character (U+{error.character:04X})") from None
+    except _NotPlainError as error:
+        line, why = error.args
+        raise UserError(f"{source}:{line}: {why}") from None
     except yaml.MarkedYAMLError as error:
         raise UserError(_syntax_message(error, source)) from None
-    except (yaml.YAMLError, UnicodeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UserError(f"{source}: is not YAML text: {reason}; save it as UTF-8 text") from None
     if not isinstance(root, yaml.MappingNode):
+        line = _line(root) if root else 1
         raise UserError(
-            f"{source}: is not a study: a study is a mapping of keys such as study, datasets, models, seeds"
+            f"{source}:{line}: is not a study: a study is a mapping of keys such as study, datasets, models, seeds"
         )
-    lines: dict[KeyPath, int] = {}
-    return Document(source, _plain(root, (), source, lines), lines)
+    places: dict[KeyPath, str] = {}
+    return Document(source, _mapping(root, (), source, places), places)
+
+
+class _NotPlainError(Exception):
+    """YAML that is more than data: line, and what it is."""
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Refuses tags, anchors, aliases and deep nesting before anything is built from them."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """PyYAML calls this for every node, before it reads the node's children."""
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
+        line = int(event.start_mark.line) + 1 if event.start_mark else 1
+        if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
+            mark = "*" if isinstance(event, yaml.AliasEvent) else "&"
+            raise _NotPlainError(line, f"anchors and aliases ({mark}{event.anchor}) are not read; write the values out")
+        if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag is not None:
+            raise _NotPlainError(line, f"tags ({event.tag!r}) are not read; write plain values")
+        if self.depth == MAX_DEPTH:
+            raise _NotPlainError(line, f"is nested more than {MAX_DEPTH} levels deep, so it is no study file")
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
 
 def _syntax_message(error: yaml.MarkedYAMLError, source: str) -> str:
     mark = error.problem_mark or error.context_mark
-    line = f":{mark.line + 1}" if mark else ""
+    where = f"{source}:{mark.line + 1 if mark else 1}"
     problem = error.problem or error.context or "syntax error"
     remedy = "indent with spaces, not tabs" if "\\t" in problem else "check indentation, colons and quotes on this line"
-    return f"{source}{line}: is not valid YAML: {problem}; {remedy}"
+    return f"{where}: is not valid YAML: {problem}; {remedy}"
 
 
-def _line(item: yaml.Node | yaml.Event) -> int:
-    return int(item.start_mark.line) + 1 if item.start_mark else 1
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
 
 
-def _check_depth(text: str | bytes, source: str) -> None:
-    """Refuse aliases and deep nesting before anything is built from them."""
-    depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        where = f"{source}:{_line(event)}"
-        if isinstance(event, yaml.AliasEvent):
-            raise UserError(f"{where}: aliases (*{event.anchor}) are not read; write the values out")
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise UserError(f"{where}: is nested more than {MAX_DEPTH} levels deep, so it is no study file")
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-
-
-def _plain(node: yaml.Node, path: KeyPath, source: str, lines: dict[KeyPath, int]) -> Any:
-    where = f"{source}:{_line(node)}"
-    if node.tag.startswith("!") or (isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:binary"):
-        raise UserError(f"{where}: tags ({node.tag}) are not read; write plain values")
-    if isinstance(node, yaml.SequenceNode):
-        return [_item(child, (*path, i), source, lines) for i, child in enumerate(node.value)]
+def _plain(node: yaml.Node, path: KeyPath, source: str, places: dict[KeyPath, str]) -> Any:
     if isinstance(node, yaml.MappingNode):
-        return _mapping(node, path, source, lines)
-    if not node.tag.startswith("tag:yaml.org,2002:"):
-        raise UserError(f"{where}: tags ({node.tag}) are not read; write plain values")
-    quoted = isinstance(node, yaml.ScalarNode) and node.style is not None
-    return node.value if quoted else _scalar(node.value)
+        return _mapping(node, path, source, places)
+    if isinstance(node, yaml.SequenceNode):
+        items = []
+        for i, child in enumerate(node.value):
+            places[*path, i] = f"{source}:{_line(child)}"
+            items.append(_plain(child, (*path, i), source, places))
+        return items
+    return _value(node, source)
 
 
-def _item(node: yaml.Node, path: KeyPath, source: str, lines: dict[KeyPath, int]) -> Any:
-    lines[path] = _line(node)
-    return _plain(node, path, source, lines)
+def _value(node: yaml.Node, source: str) -> Any:
+    value = node.value if isinstance(node, yaml.ScalarNode) and node.style is not None else scalar(node.value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{source}:{_line(node)}: {node.value} is larger than any number here can be")
+    if isinstance(value, str) and _HALF_CHARACTER.search(value):
+        raise UserError(f"{source}:{_line(node)}: {value!a} is no text: \\ud800 to \\udfff are halves of characters")
+    return value
 
 
-def _mapping(node: yaml.MappingNode, path: KeyPath, source: str, lines: dict[KeyPath, int]) -> dict[str, Any]:
+def _mapping(node: yaml.MappingNode, path: KeyPath, source: str, places: dict[KeyPath, str]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key_node, value_node in node.value:
         where = f"{source}:{_line(key_node)}"
@@ -129,20 +155,44 @@ def _mapping(node: yaml.MappingNode, path: KeyPath, source: str, lines: dict[Key
         key = key_node.value
         if key in result:
             raise UserError(f"{where}: the key {key!r} stands twice; keep one")
-        lines[(*path, key)] = _line(key_node)
-        result[key] = _plain(value_node, (*path, key), source, lines)
+        places[*path, key] = where
+        result[key] = _plain(value_node, (*path, key), source, places)
     return result
 
 
-def _scalar(text: str) -> Any:
+def scalar(text: str) -> Any:
     """A plain scalar as JSON would have it; what is no null, boolean or number is text."""
     if text in _NULL:
         return None
     if text in _BOOLEAN:
         return _BOOLEAN[text]
     if _INTEGER.fullmatch(text):
-        return int(text) if len(text) < 20 else text
+        return int(text)
     return float(text) if _NUMBER.fullmatch(text) else text
+
+
+def from_command_line(value: object) -> Any:
+    """A value of Snakemake's --config as a study file would have it: there, what is inside a list is always text."""
+    match value:
+        case str():
+            return scalar(value)
+        case Mapping():
+            return {str(key): from_command_line(item) for key, item in value.items()}
+        case list() | tuple():
+            return [from_command_line(item) for item in value]
+        case None | int():
+            return value
+        case float() if math.isfinite(value):
+            return value
+    return str(value)
+
+
+def paths(data: object, path: KeyPath = ()) -> Iterator[KeyPath]:
+    """The path of every key and item of plain data."""
+    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for step, value in items:
+        yield (*path, step)
+        yield from paths(value, (*path, step))
 
 
 def write(data: dict[str, Any], path: Path) -> Path:

@@ -12,7 +12,6 @@ FIGURES = {
 rule report:
     input:
         rules.compare.output.comparison,
-        rules.compare.output.runs,
         rules.compare.output.coverage,
         rules.compare.output.curves,
         rules.compare.output.confusion,

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pydantic import ValidationError
 
 from bakeoff import layout
 from bakeoff.compare import caveats, cells, table
@@ -15,8 +14,7 @@ from bakeoff.compare.confusion import confusion
 from bakeoff.compare.curves import curves
 from bakeoff.compare.load import load
 from bakeoff.compare.spec import CompareInput
-from bakeoff.errors import UserError
-from bakeoff.provenance import Json, whole, write_record
+from bakeoff.provenance import Json, validated, whole, write_record
 
 
 def run(spec: Json, code: str, results: Path = layout.RESULTS) -> Path:
@@ -25,10 +23,7 @@ def run(spec: Json, code: str, results: Path = layout.RESULTS) -> Path:
     Writes coverage.csv, runs.csv, comparison.csv, comparison.json, curves.csv and confusion.json, each whole. Raises
     UserError for a spec that is none, Refused for records that do not match it; then nothing is written.
     """
-    try:
-        inputs = CompareInput.model_validate(spec)
-    except ValidationError as error:
-        raise UserError(f"compare: {_sentences(error)}") from None
+    inputs = validated(CompareInput, spec)
     loaded = load(inputs, results)
     rows = table.rows(inputs, loaded)
     primary = cells.metrics(inputs, loaded)[inputs.metric]
@@ -58,12 +53,6 @@ def run(spec: Json, code: str, results: Path = layout.RESULTS) -> Path:
     write_record(folder / "confusion.json", "confusion", spec, code, {"cells": matrices})
     write_record(folder / "comparison.json", "comparison", spec, code, body)
     return folder / "comparison.json"
-
-
-def _sentences(error: ValidationError) -> str:
-    """What is wrong with which key; defaults that could not be made because of it are no fault of their own."""
-    wrong = [e for e in error.errors() if e["type"] != "default_factory_not_called"]
-    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'spec'}: {e['msg']}" for e in wrong)
 
 
 def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

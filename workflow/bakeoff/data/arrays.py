@@ -47,10 +47,13 @@ def save(folder: Path, part: Part, split: Split) -> list[Path]:
 
 
 def load(folder: Path, part: Part) -> Split:
-    """Read a part; the pixels are mapped, not copied, so that concurrent runs share them."""
+    """Read a part; the pixels are mapped, not copied, so that concurrent runs share them.
+
+    Mode "c" (copy on write) is read-only for the file, yet gives the writable array that torch asks for.
+    """
     pixels, labels, ids = files(folder, part)
     return Split(
-        np.load(pixels, mmap_mode="r", allow_pickle=False),
+        np.load(pixels, mmap_mode="c", allow_pickle=False),
         np.load(labels, allow_pickle=False),
         np.load(ids, allow_pickle=False),
     )

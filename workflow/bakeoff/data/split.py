@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 
 def stratified_order(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """A random order of all images in which every prefix has the classes in their proportions, to within one image.
+    """A random order of all images in which every prefix holds the same share of every class, to within one image.
 
     So a split is a cut of this order, and the first 100 images are among the first 500. Within a class of n images in
-    random order, image k stands at the fraction (k + u) / n, with one uniform u per class.
+    random order, image k stands at the fraction (k + u) / n, with one uniform u per class: each image, also of a class
+    of three, is as likely as any other to fall into the test part.
     """
     rng = np.random.default_rng(seed)
     place = np.empty(len(labels), dtype=np.float64)

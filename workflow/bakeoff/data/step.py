@@ -16,14 +16,14 @@ from bakeoff.data.source import Images, Info, Raw
 from bakeoff.data.spec import DataSettings
 from bakeoff.data.split import stratified_order
 from bakeoff.errors import UserError
-from bakeoff.provenance import Json, environment, write_record
+from bakeoff.provenance import Json, environment, validated, write_record
 from bakeoff.seeding import stream_seed
 
 
 def run(spec: Json, out: Path, code: str, data_root: Path) -> Path:
     """Write the arrays of one data set and `manifest.json` into the folder `out`; returns the manifest's path."""
     source = importlib.import_module(plugins.module("data/sources", spec["source"]))
-    settings = DataSettings.model_validate(spec["settings"])
+    settings = validated(DataSettings, spec, "settings")
     info: Info = source.INFO
     raw: Raw = source.load(data_root)
     check(spec["source"], info, raw)
@@ -45,8 +45,9 @@ def check(name: str, info: Info, raw: Raw) -> None:
     for part, images in (("train", raw.train), ("test", raw.test)):
         if images is None:
             continue
-        if images.pixels.dtype != np.uint8 or images.pixels.shape[1] != info.channels or len(images.pixels) == 0:
-            raise UserError(f"{name}: its {part} images are not {info.channels}-channel bytes")
+        shape = (info.channels, info.size, info.size)
+        if images.pixels.dtype != np.uint8 or images.pixels.shape[1:] != shape or len(images.pixels) == 0:
+            raise UserError(f"{name}: its {part} images are not bytes of {'x'.join(map(str, shape))}")
         if len(images.pixels) != len(images.labels):
             raise UserError(f"{name}: {len(images.pixels)} {part} images but {len(images.labels)} labels")
         if images.labels.min() < 0 or images.labels.max() >= info.classes:
@@ -64,7 +65,15 @@ def split(raw: Raw, settings: DataSettings, seed: int) -> dict[Part, Split]:
         ids = len(raw.train.labels) + np.arange(len(raw.test.labels), dtype=np.int64)
         test = Split(raw.test.pixels, raw.test.labels, ids)
     n_val = round(settings.val_fraction * len(order))
-    return {"train": _take(raw.train, order[n_val:]), "val": _take(raw.train, order[:n_val]), "test": test}
+    splits: dict[Part, Split] = {
+        "train": _take(raw.train, order[n_val:]),
+        "val": _take(raw.train, order[:n_val]),
+        "test": test,
+    }
+    counts = {part: len(splits[part]) for part in PARTS}
+    if not all(counts.values()):
+        raise UserError(f"too few images for these fractions: {counts}; change val_fraction or test_fraction")
+    return splits
 
 
 def _take(images: Images, chosen: NDArray[np.int64]) -> Split:
@@ -84,10 +93,10 @@ def describe(info: Info, size: int, splits: dict[Part, Split]) -> Json:
     """The manifest's body: shapes, class counts, the mean and std that inputs are normalised with, duplicates."""
     train = splits["train"].pixels
     # From counts of the 256 values: exact, so the same on every machine, and in little memory.
-    counts = np.stack([np.bincount(train[:, channel].ravel(), minlength=256) for channel in range(info.channels)])
+    counts = np.stack([_count(train[:, channel]) for channel in range(info.channels)])
     values = np.arange(256) / 255
     mean = counts @ values / counts.sum(axis=1)
-    std = np.sqrt(counts @ values**2 / counts.sum(axis=1) - mean**2)
+    std = np.sqrt((counts * (values - mean[:, None]) ** 2).sum(axis=1) / counts.sum(axis=1))
     return {
         "title": info.title,
         "origin": info.origin,
@@ -102,6 +111,11 @@ def describe(info: Info, size: int, splits: dict[Part, Split]) -> Json:
         "test_images_also_in_training": _overlap(splits),
         "environment": environment(["numpy", "pillow"]),
     }
+
+
+def _count(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """How often each of the 256 values comes; image by image, as bincount takes eight bytes for each of its input."""
+    return sum((np.bincount(image.ravel(), minlength=256) for image in pixels), np.zeros(256, dtype=np.int64))
 
 
 def _overlap(splits: dict[Part, Split]) -> int:

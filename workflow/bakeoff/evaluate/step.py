@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from bakeoff.errors import Refused, UserError
+from bakeoff.errors import Refused
 from bakeoff.evaluate.metrics import METRICS, Predictions
 from bakeoff.evaluate.spec import EvaluateSettings
-from bakeoff.provenance import Json, check_files, finite, read_record, write_record
+from bakeoff.provenance import Json, check_files, finite, read_record, validated, write_record
 
 # What reading a damaged archive of arrays can raise, beside MemoryError for a header that claims too much.
 _DAMAGE = (OSError, EOFError, KeyError, ValueError, NotImplementedError, MemoryError, zipfile.BadZipFile, zlib.error)
@@ -42,16 +42,10 @@ def run(spec: Mapping[str, Any], run_dir: Path, code: str) -> Path:
     `spec` holds the fields of EvaluateSettings, `code` is the digest of this stage's code. A run that did not end well
     has null metrics. Raises Refused, naming the file, when the run's record or its predictions cannot be trusted.
     """
-    try:
-        settings = EvaluateSettings.model_validate(spec)
-    except ValidationError as error:
-        raise UserError(f"--spec: {_first(error)}") from None
+    settings = validated(EvaluateSettings, spec)
     record_path = run_dir / "run.json"
     record = read_record(record_path, "run")
-    try:
-        facts = _Run.model_validate(record)
-    except ValidationError as error:
-        raise Refused(f"{record_path}: {_first(error)}") from None
+    facts = validated(_Run, record, source=str(record_path), fault=Refused)
     predictions_path = run_dir / "predictions.npz"
     check_files(record_path, record, predictions_path.name)
     if facts.status == "done":
@@ -69,13 +63,6 @@ def run(spec: Mapping[str, Any], run_dir: Path, code: str) -> Path:
     }
     write_record(path, "metrics", spec, code, body)
     return path
-
-
-def _first(error: ValidationError) -> str:
-    """The first thing that pydantic found, in one line."""
-    problem = error.errors()[0]
-    place = ".".join(map(str, problem["loc"]))
-    return f"{place}: {problem['msg'].removeprefix('Value error, ')}"
 
 
 def _load(path: Path, facts: _Run) -> Predictions:

@@ -88,7 +88,7 @@ def build(model: Mapping[str, Any], *, channels: int, size: int, classes: int) -
         with torch.no_grad():
             shape = tuple(net(torch.zeros(2, channels, size, size)).shape)
     except (RuntimeError, ValueError, AssertionError, TypeError, IndexError, ZeroDivisionError) as error:
-        reason = str(error).partition("\n")[0]
+        reason = str(error).partition("\n")[0] or type(error).__name__  # assertions often have no text
         raise UserError(
             f"{builder}: cannot be built for images of {channels}x{size}x{size} and {classes} classes: {reason}\n"
             f"  another image_size for the data set, or another model, would do"

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from torch import nn
 
 from bakeoff.errors import UserError
 from bakeoff.models import registry
 from bakeoff.profile import complexity, latency, memory, throughput, weather
 from bakeoff.profile.spec import ProfileSpec
-from bakeoff.provenance import Json, environment, write_record
+from bakeoff.provenance import Json, environment, validated, write_record
 
 _PACKAGES = ("torch", "torchvision", "timm", "fvcore", "numpy")
 
@@ -27,12 +26,7 @@ def run(spec: Mapping[str, Any], out: Path, code: str, device: str, threads: int
     `spec` holds the fields of ProfileSpec; `device` ("auto", "cpu" or "cuda") and `threads` are what this machine gives
     to it. A model that cannot take such images gives a record with status "failed" and the reason.
     """
-    try:
-        job = ProfileSpec.model_validate({**spec, "device": device, "threads": threads})
-    except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(map(str, problem["loc"]))
-        raise UserError(f"--spec: {place}: {problem['msg'].removeprefix('Value error, ')}") from None
+    job = validated(ProfileSpec, {**spec, "device": device, "threads": threads})
     write_record(out, "profile", spec, code, profile_model(job))
     return out
 

@@ -70,9 +70,10 @@ class Epoch:
 
 @dataclass
 class Outcome:
-    """What training led to: the network holds the weights of the best epoch."""
+    """What training led to: the network holds the weights of the best epoch. `images` counts those trained on."""
 
     history: list[Epoch] = field(default_factory=list)
+    images: int = 0
     best: Epoch | None = None
     diverged: str | None = None
 
@@ -98,10 +99,11 @@ def train(
 
     The best epoch has the highest validation accuracy; among equals the lowest validation loss. A loss that is not
     finite ends the run: it has diverged, which is a result. `report` gets each epoch, `progress` the number of images
-    seen so far in this epoch and of the epoch.
+    seen so far in this epoch and of the epoch: before its first batch and after each.
     """
     batch_size = min(recipe.batch_size, len(training))
     batches_per_epoch = len(training) // batch_size
+    images_per_epoch = batches_per_epoch * batch_size
     optimizer = make_optimizer(net, recipe)
     lr_at = make_schedule(recipe, batches_per_epoch)
     outcome = Outcome()
@@ -113,6 +115,7 @@ def train(
         loss_sum = torch.zeros((), device=training.labels.device)
         correct = torch.zeros((), device=training.labels.device)
         seen = 0
+        progress(seen, images_per_epoch)
         for images, labels in batches(training, batch_size, policy, streams, epoch):
             for group in optimizer.param_groups:
                 group["lr"] = lr_at(step)
@@ -128,12 +131,13 @@ def train(
             correct += (logits.detach().argmax(dim=1) == labels).sum()
             seen += len(labels)
             step += 1
-            progress(seen, batches_per_epoch * batch_size)
+            progress(seen, images_per_epoch)
         train_loss, train_accuracy = float(loss_sum) / seen, float(correct) / seen
         seconds = time.perf_counter() - started  # after the sums were read, so the device has finished
         val_loss, val_accuracy = assess(predict(net, validation, normalise), validation.labels)
         line = Epoch(epoch, "train", lr_at(step - 1), train_loss, train_accuracy, val_loss, val_accuracy, seconds)
         outcome.history.append(line)
+        outcome.images += seen
         report(line)
         if not math.isfinite(train_loss) or not math.isfinite(val_loss):
             which = "validation" if math.isfinite(train_loss) else "training"
@@ -177,4 +181,4 @@ def predict(net: nn.Module, part: Part, normalise: Normalise, batch_size: int = 
 
 def assess(logits: Tensor, labels: Tensor) -> tuple[float, float]:
     """Cross-entropy (nats) and accuracy (fraction)."""
-    return float(F.cross_entropy(logits, labels)), float((logits.argmax(dim=1) == labels).float().mean())
+    return float(F.cross_entropy(logits, labels)), int((logits.argmax(dim=1) == labels).sum()) / len(labels)

@@ -17,34 +17,36 @@ class Progress:
         self.name = name
         self.epochs = epochs
         self.done = 0
+        self.images_per_epoch = 0
         self.started = self.last_line = time.monotonic()
-        self.images = 0
         self.last: Epoch | None = None
 
     def batch(self, seen: int, total: int) -> None:
-        """Called after each batch with the images seen in this epoch; says something only every few seconds."""
+        """Called before an epoch's first batch and after each with the images seen in this epoch and those of an epoch;
+        says something only every few seconds.
+        """
         now = time.monotonic()
+        if self.done == seen == 0:  # training begins: how long the start took says nothing about the rest
+            self.started = self.last_line = now
+        self.images_per_epoch = total
         if now - self.last_line < SECONDS_BETWEEN_LINES:
             return
         self.last_line = now
-        share = (self.done + seen / total) / self.epochs
-        left = (now - self.started) * (1 / share - 1)
-        rate = (self.images + seen) / (now - self.started)
-        news = f"{self.name}: epoch {self.done + 1}/{self.epochs}, {rate:,.0f} images/s, {_clock(left)} left"
+        epochs_done = self.done + seen / total
+        rate = epochs_done * total / (now - self.started)
+        news = f"{self.name}: epoch {self.done + 1}/{self.epochs}, {rate:,.0f} images/s, {self._left(epochs_done)} left"
         if self.last:
             news += f", loss {self.last.train_loss:.3f}, val accuracy {self.last.val_accuracy:.4f}"
         print(news, flush=True)
         print(news, file=sys.stderr, flush=True)
 
-    def epoch(self, line: Epoch, images: int) -> None:
-        """Called at the end of each epoch, with the number of images it trained on."""
+    def epoch(self, line: Epoch) -> None:
+        """Called at the end of each epoch."""
         self.done, self.last = line.epoch, line
-        self.images += images
-        left = (time.monotonic() - self.started) * (self.epochs / line.epoch - 1)
         print(
             f"epoch {line.epoch}/{self.epochs}  loss {line.train_loss:.4f}  accuracy {line.train_accuracy:.4f}  "
             f"val loss {line.val_loss:.4f}  val accuracy {line.val_accuracy:.4f}  "
-            f"{images / max(line.seconds, 1e-9):,.0f} images/s  {_clock(left)} left",
+            f"{self.images_per_epoch / max(line.seconds, 1e-9):,.0f} images/s  {self._left(line.epoch)} left",
             file=sys.stderr,
             flush=True,
         )
@@ -53,6 +55,10 @@ class Progress:
         """The last line, for both."""
         print(f"{self.name}: {summary}", flush=True)
         print(summary, file=sys.stderr, flush=True)
+
+    def _left(self, epochs_done: float) -> str:
+        """The time left, were the rest as fast as what is done."""
+        return _clock((time.monotonic() - self.started) * (self.epochs / epochs_done - 1))
 
 
 def _clock(seconds: float) -> str:

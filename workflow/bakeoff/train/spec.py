@@ -27,5 +27,5 @@ class Recipe(BaseModel):
     warmup_epochs: NotNegative = 1.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     clip_grad_norm: Positive | None = None
-    train_images: Annotated[int, Field(ge=1)] | Literal["all"] = "all"
-    """A stratified choice of so many training images; smaller choices are among the larger ones."""
+    train_images: Annotated[int, Field(ge=2)] | Literal["all"] = "all"
+    """A stratified choice of so many training images (batch norm needs two); smaller choices are among larger ones."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import time
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from bakeoff.data import arrays
 from bakeoff.device import gpu_name, prepare_device
 from bakeoff.errors import UserError
 from bakeoff.models import registry
-from bakeoff.provenance import Json, check_files, environment, read_record, whole, write_record
+from bakeoff.provenance import Json, check_files, environment, read_record, validated, whole, write_record
 from bakeoff.seeding import stream_seed
 from bakeoff.train import augment
 from bakeoff.train.loop import Epoch, Normalise, Outcome, Part, Streams, predict, train
@@ -33,7 +32,7 @@ def run(spec: Json, names: Json, data: Path, out: Path, code: str) -> Path:
     `spec` holds dataset, model, augmentation, recipe (their settings), device and threads; `names` the run's own
     dataset, model, augmentation, recipe and seed; `data` is the folder that `prepare` wrote.
     """
-    recipe = Recipe.model_validate(spec["recipe"])
+    recipe = validated(Recipe, spec, "recipe")
     seed, dataset, model = names["seed"], names["dataset"], names["model"]
     device = prepare_device(spec["device"], spec["threads"])
     manifest = read_record(data / "manifest.json", "data")
@@ -45,29 +44,23 @@ def run(spec: Json, names: Json, data: Path, out: Path, code: str) -> Path:
     size, classes = manifest["size"], len(manifest["class_names"])
     net = registry.build(spec["model"], channels=manifest["channels"], size=size, classes=classes).to(device)
     normalise = Normalise.of(manifest["mean"], manifest["std"], device)
-    on_device = {
-        "train": _to_device(parts["train"], device, n_train),
-        "val": _to_device(parts["val"], device),
-        "test": _to_device(parts["test"], device),
-    }
+    training, validation = _to_device(parts["train"], device, n_train), _to_device(parts["val"], device)
     progress = Progress(f"{dataset} {model} {names['augmentation']} {names['recipe']} seed {seed}", recipe.epochs)
-    images_per_epoch = n_train // min(recipe.batch_size, n_train) * min(recipe.batch_size, n_train)
 
     outcome = train(
         net,
-        on_device["train"],
-        on_device["val"],
+        training,
+        validation,
         recipe=recipe,
         policy=augment.build(spec["augmentation"], size=size, flip=manifest["flip"]),
         normalise=normalise,
         streams=Streams(order=stream_seed(seed, "order", dataset), augment=stream_seed(seed, "augment", dataset)),
-        report=lambda epoch: progress.epoch(epoch, images_per_epoch),
+        report=progress.epoch,
         progress=progress.batch,
     )
 
-    started = time.perf_counter()
-    test_logits = predict(net, on_device["test"], normalise)  # the one time that test images are looked at
-    val_logits = predict(net, on_device["val"], normalise)
+    test_logits = predict(net, _to_device(parts["test"], device), normalise)  # the one time that they are looked at
+    val_logits = predict(net, validation, normalise)
     paths = [
         _save_predictions(out / "predictions.npz", parts["test"], test_logits, parts["val"], val_logits),
         _save_history(out / "history.csv", outcome.history),
@@ -87,8 +80,7 @@ def run(spec: Json, names: Json, data: Path, out: Path, code: str) -> Path:
         "n_val": len(parts["val"]),
         "n_test": len(parts["test"]),
         "train_seconds": round(outcome.train_seconds, 3),
-        "predict_seconds": round(time.perf_counter() - started, 3),
-        "images_per_second": round(images_per_epoch * len(outcome.history) / max(outcome.train_seconds, 1e-9), 1),
+        "images_per_second": round(outcome.images / max(outcome.train_seconds, 1e-9), 1),
         "data_digest": manifest["record_digest"],
         "device": device.type,
         "threads": spec["threads"],
@@ -113,8 +105,8 @@ def _training_images(recipe: Recipe, available: int, dataset: str) -> int:
 def _to_device(split: arrays.Split, device: torch.device, n: int | None = None) -> Part:
     """The first n images (all by default); training images stand in stratified order, so any n is a fair choice."""
     return Part(
-        torch.from_numpy(np.array(split.pixels[:n])).to(device),
-        torch.from_numpy(np.array(split.labels[:n])).to(device),
+        torch.from_numpy(split.pixels[:n]).to(device),
+        torch.from_numpy(split.labels[:n]).to(device),
     )
 
 
@@ -151,8 +143,11 @@ def _cell(value: object) -> object:
 
 
 def _save_weights(path: Path, net: nn.Module) -> Path:
+    # Copies, since a net may hold one tensor under two names, which the format refuses.
+    layout = torch.contiguous_format
+    weights = {name: tensor.cpu().clone(memory_format=layout) for name, tensor in net.state_dict().items()}
     with whole(path) as unfinished:
-        save_file({name: tensor.contiguous().cpu() for name, tensor in net.state_dict().items()}, unfinished)
+        save_file(weights, unfinished)
     return path
 
 

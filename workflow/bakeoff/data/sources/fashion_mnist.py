@@ -67,14 +67,16 @@ def download(data_root: Path) -> Path:
     try:
         FashionMNIST(str(data_root), train=True, download=True)
     except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
         raise UserError(
-            f"Fashion-MNIST: not found in {data_root.resolve()} nor in {DEBIAN}, and not downloaded ({error});\n"
+            f"Fashion-MNIST: not found in {data_root.resolve()} nor in {DEBIAN}, and not downloaded ({reason});\n"
             f"  put {', '.join(MD5)} into {data_root.resolve()},\n"
             f"  or on Debian: apt-get install dataset-fashion-mnist"
         ) from None
     folder = find(data_root)
     if folder is None:
-        raise UserError(f"Fashion-MNIST: torchvision's download left no complete set of files in {data_root}")
+        leftover = data_root.resolve() / "FashionMNIST"
+        raise UserError(f"Fashion-MNIST: the download left an incomplete set of files; delete {leftover} and try again")
     return folder
 
 

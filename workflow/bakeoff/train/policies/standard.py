@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bakeoff.errors import UserError
+
 
 class CropFlip:
     """Crop and flip of a whole batch as one gather, each image by draws of its own."""
@@ -35,5 +37,7 @@ class CropFlip:
 
 
 def build(size: int, flip: bool, *, padding: float = 0.125) -> CropFlip:
-    """The policy for images of `size` pixels; `padding` is a fraction of the size."""
+    """The policy for images of `size` pixels; `padding` is a fraction of the size, from 0 to 1."""
+    if not 0 <= padding <= 1:
+        raise UserError(f"augmentation standard: padding: {padding} is not a fraction of the image size, from 0 to 1")
     return CropFlip(size, round(padding * size), flip)

@@ -1,0 +1,70 @@
+"""What tests share: one torch thread each, a small prepared data set, and short runs on it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CODE = "0" * 16
+DIGITS = {
+    "name": "digits",
+    "source": "digits",
+    "settings": {"image_size": 12, "val_fraction": 0.15, "test_fraction": 0.25, "split_seed": 0},
+}
+
+
+@pytest.fixture(autouse=True)
+def _one_torch_thread() -> None:
+    """More of them wait for each other when tests run beside others. Tests without torch do not import it for this."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the prepared digits, 12x12; not to be changed."""
+    from bakeoff.data import step
+
+    folder = tmp_path_factory.mktemp("data") / "digits"
+    step.run(DIGITS, folder, CODE, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def train_run(digits: Path) -> Callable[..., Path]:
+    """Trains a run on the digits into the folder given; further keywords are settings of its recipe."""
+    from bakeoff.train import step
+
+    def run(
+        out: Path,
+        *,
+        data: Path = digits,
+        model: str = "lenet5",
+        augmentation: str = "standard",
+        seed: int = 0,
+        device: str = "cpu",
+        **recipe: Any,
+    ) -> Path:
+        spec = {
+            "dataset": DIGITS,
+            "model": {"name": model, "builder": model, "options": {}},
+            "augmentation": {"name": augmentation, "policy": augmentation, "options": {}},
+            "recipe": recipe,
+            "device": device,
+            "threads": 1,
+        }
+        names = {
+            "dataset": "digits",
+            "model": model,
+            "augmentation": augmentation,
+            "recipe": "default",
+            "seed": seed,
+        }
+        step.run(spec, names, data, out, CODE)
+        return out
+
+    return run

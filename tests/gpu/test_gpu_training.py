@@ -1,0 +1,40 @@
+"""Training on a GPU: it repeats itself, and learns what the CPU learns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bakeoff.provenance import read_record
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+RECIPE = {"epochs": 2, "lr": 3e-3, "batch_size": 32}
+
+
+@pytest.mark.parametrize("model", ["lenet5", "tiny_cnn", "tiny_vit"])
+def test_training_twice_gives_the_same_bytes(tmp_path: Path, train_run: Callable[..., Path], model: str) -> None:
+    one, two = (train_run(tmp_path / name, model=model, device="cuda", **RECIPE) for name in ("one", "two"))
+    for name in ("predictions.npz", "model.safetensors"):
+        assert (one / name).read_bytes() == (two / name).read_bytes()
+    record = read_record(one / "run.json", "run")
+    assert (record["status"], record["device"]) == ("done", "cuda")
+    assert record["environment"]["gpu"] == torch.cuda.get_device_name()
+
+
+def test_it_learns_what_the_cpu_learns(tmp_path: Path, train_run: Callable[..., Path]) -> None:
+    runs = {device: train_run(tmp_path / device, device=device, **RECIPE) for device in ("cpu", "cuda")}
+    records = {device: read_record(run / "run.json", "run") for device, run in runs.items()}
+    # The same weights, images, order and draws: only rounding differs, and it grows over 70 steps.
+    assert records["cuda"]["val_accuracy"] == pytest.approx(records["cpu"]["val_accuracy"], abs=0.05)
+    cpu, cuda = (np.load(runs[device] / "predictions.npz")["logits"] for device in ("cpu", "cuda"))
+    assert np.mean(cpu.argmax(1) == cuda.argmax(1)) > 0.9
+
+
+def test_auto_takes_the_gpu(tmp_path: Path, train_run: Callable[..., Path]) -> None:
+    run = train_run(tmp_path / "run", device="auto", epochs=1)
+    assert read_record(run / "run.json", "run")["device"] == "cuda"

@@ -1,0 +1,154 @@
+"""The command line: what there is to choose from, and a sentence instead of a traceback for what is wrong."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from study_fixture import TINY, bakeoff, study
+
+from bakeoff import cli, studyfile
+from bakeoff.evaluate.metrics import METRICS
+from bakeoff.study import json_schema, load
+
+
+@dataclass(frozen=True)
+class Result:
+    status: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Result]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Runs the command line in this process."""
+
+    def run(*arguments: str) -> Result:
+        monkeypatch.setattr(sys, "argv", ["bakeoff", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return Result(int(ended.value.code or 0), *capsys.readouterr())
+
+    return run
+
+
+def test_models_are_listed_and_searched(call: Call) -> None:
+    everything = call("models").out.splitlines()
+    assert len(everything) > 1000
+    assert any(line.startswith("timm/resnet18") for line in everything)
+    found = call("models", "TINY_").out.splitlines()
+    assert {line.split()[0] for line in found} >= {"tiny_cnn", "tiny_vit"}
+    assert all("tiny_" in line for line in found)
+    assert all("/" in line or len(line.split()) > 3 for line in found)
+
+
+def test_a_search_without_result_says_so(call: Call) -> None:
+    result = call("models", "resnt18")
+    assert (result.status, result.out) == (1, "")
+    assert result.err.startswith("bakeoff: models: no name has 'resnt18' in it; did you mean ")
+    assert "resnet18" in result.err
+
+
+@pytest.mark.parametrize(
+    ("command", "names"), [("datasets", {"digits", "fashion_mnist"}), ("augmentations", {"none", "standard"})]
+)
+def test_plug_ins_are_listed_with_what_they_are(call: Call, command: str, names: set[str]) -> None:
+    result = call(command)
+    lines = {line.split()[0]: line for line in result.out.splitlines()}
+    assert result.status == 0
+    assert names <= lines.keys()
+    assert all(len(line.split()) > 2 for line in lines.values())
+
+
+def test_metrics_are_listed_with_their_direction(call: Call) -> None:
+    lines = call("metrics").out.splitlines()
+    assert [line.split()[0] for line in lines] == list(METRICS)
+    assert all("is better" in line for line in lines)
+
+
+def test_the_schema_is_printed(call: Call) -> None:
+    assert json.loads(call("schema").out) == json_schema()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["profile"], "profile: give a MODEL, such as timm/resnet18, or both --spec and --out"),
+        (["profile", "--spec", "{}"], "profile: give a MODEL"),
+        (["profile", "lenet5", "--out", "x.json"], "profile: give a MODEL"),
+        (["profile", "timm/resnt18"], "profile: timm/resnt18: no such model; did you mean timm/resnet18 "),
+        (["profile", "lenet5", "--input", "28x28"], "--input: '28x28' is no shape; write channels x height x width"),
+        (["profile", "lenet5", "--input", "1x28x²"], "--input: '1x28x²' is no shape"),
+        (["profile", "lenet5", "--input", "1x0x28"], "--input: '1x0x28' is no shape"),
+        (["profile", "lenet5", "--input", "1x28x32"], "profile: input: must be [channels, size, size]"),
+        (["profile", "lenet5", "--classes", "0"], "profile: classes: Input should be greater than or equal to 1"),
+        (["profile", "lenet5", "--threads", "0"], "profile: threads: Input should be greater than or equal to 1"),
+        (["profile", "lenet5", "--device", "tpu"], "profile: device: Input should be 'auto', 'cpu' or 'cuda'"),
+        (["profile", "--spec", "{", "--out", "x.json"], "--spec: is not JSON"),
+        (["compare", "--spec", "[]"], "--spec: must be a JSON object"),
+        (["compare", "--spec", "{}"], "--spec: study: Field required"),
+        (["evaluate", "--spec", '{"metrics": ["acc"]}', "--run", "x"], "--spec: metrics: no such metric: acc"),
+        (["plan", "missing.yaml"], "missing.yaml: no such file; study files stand in studies/"),
+        (["compare", "missing.yaml"], "missing.yaml: no such file"),
+        (["run", "missing.yaml"], "missing.yaml: no such file"),
+    ],
+)
+def test_a_mistake_ends_in_one_sentence(call: Call, arguments: list[str], said: str) -> None:
+    result = call(*arguments)
+    assert result.status == 1
+    assert result.err.startswith(f"bakeoff: {said}")
+    assert "Traceback" not in result.err
+
+
+def test_a_step_told_by_a_rule_also_tells_the_terminal(call: Call) -> None:
+    """Standard error of a rule is its log."""
+    result = call("compare", "--spec", "[]")
+    assert result.out == result.err == "bakeoff: --spec: must be a JSON object\n"
+    assert call("plan", "missing.yaml").out == ""
+
+
+def test_a_fault_of_ours_keeps_its_traceback(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bakeoff.study.json_schema", lambda: 1 / 0)
+    result = call("schema")
+    assert result.status == 1
+    assert "Traceback" in result.err
+    assert result.err.endswith("bakeoff schema: stopped by ZeroDivisionError: division by zero\n")
+
+
+def test_an_unknown_command_is_told(call: Call) -> None:
+    result = call("profle")
+    assert result.status == 2
+    assert "No such command 'profle'" in result.err
+
+
+def test_run_hands_plain_data_to_snakemake(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    commands = []
+
+    def started(command: list[str], check: bool) -> object:
+        commands.append(command)
+        return type("Ended", (), {"returncode": 3})
+
+    monkeypatch.setattr(cli.subprocess, "run", started)
+    result = call("run", str(studyfile.write(TINY, tmp_path / "mine.yaml")), "--cores", "2", "-n")
+    (command,) = commands
+    plain = Path(".snakemake/studies/tiny.json")
+    assert result.status == 3
+    assert command[1:] == [
+        *["-m", "snakemake", "--configfile", str(plain), "--cores", "2", "-n"],
+        *["--snakefile", str(cli.PACKAGE.parent.parent / "Snakefile")],
+    ]
+    assert load(plain) == study()
+
+
+def test_the_package_runs_as_a_module() -> None:
+    result = bakeoff("augmentations")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "standard" in result.stdout

@@ -1,0 +1,194 @@
+"""Which jobs run again after a change: those that depend on it, and no other. Each case is a real run of Snakemake."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from checkout import TINY, Checkout, Outcome
+
+# One worker runs them all: they share the first run.
+pytestmark = pytest.mark.xdist_group("reruns")
+
+MODELS = ("lenet5", "tiny_cnn")
+SEEDS = (0, 1)
+SUMMARY = Counter({"compare": 1, "report": 1})
+PACKAGE = "workflow/bakeoff"
+
+
+def runs(rule: str, models: tuple[str, ...] = MODELS, seeds: tuple[int, ...] = SEEDS) -> Counter[str]:
+    return Counter(f"{rule} {model} {seed}" for model in models for seed in seeds)
+
+
+def trained(models: tuple[str, ...] = MODELS, seeds: tuple[int, ...] = SEEDS) -> Counter[str]:
+    return runs("train", models, seeds) + runs("evaluate", models, seeds)
+
+
+def profiled(models: tuple[str, ...] = MODELS) -> Counter[str]:
+    return Counter(f"profile {model}" for model in models)
+
+
+def expect(outcome: Outcome, jobs: Counter[str]) -> None:
+    assert outcome.status == 0, outcome.text
+    assert outcome.jobs == jobs, outcome.text
+
+
+def test_first_run_makes_everything(first_run: tuple[Checkout, Outcome]) -> None:
+    checkout, outcome = first_run
+    expect(outcome, Counter({"prepare": 1}) + profiled() + trained() + SUMMARY)
+    report = checkout.folder / "results/tiny/report.html"
+    assert report.is_file()
+    assert f"The report of study tiny: {report}" in outcome.text
+
+
+def test_nothing_after_nothing(done: Checkout) -> None:
+    outcome = done.snakemake(done.study())
+    expect(outcome, Counter())
+    assert "Nothing to be done" in outcome.text
+
+
+def test_nothing_after_touching_every_file(done: Checkout) -> None:
+    for path in done.folder.rglob("*"):
+        if ".snakemake" not in path.parts:
+            os.utime(path)
+    expect(done.snakemake(done.study()), Counter())
+
+
+def test_nothing_after_comments_docstrings_and_formatting(done: Checkout) -> None:
+    for path in (done.folder / PACKAGE).rglob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        docstring = ast.get_docstring(ast.parse(source), clean=False)
+        if docstring:
+            source = source.replace(docstring, "Said in other words. " + docstring, 1)
+        path.write_text(source + "\n# a comment\n", encoding="utf-8")
+    command = [sys.executable, "-m", "ruff", "format", "--isolated", "--line-length", "70", PACKAGE]
+    formatted = subprocess.run(command, cwd=done.folder, capture_output=True, text=True, check=True)
+    assert "reformatted" in formatted.stdout
+    expect(done.snakemake(done.study()), Counter())
+
+
+def test_edit_in_preparation(done: Checkout) -> None:
+    done.add_code(f"{PACKAGE}/data/step.py")
+    expect(done.snakemake(done.study()), Counter({"prepare": 1}) + trained() + SUMMARY)
+
+
+def test_edit_in_training_loop(done: Checkout) -> None:
+    done.edit(f"{PACKAGE}/train/loop.py", "optimizer.zero_grad(set_to_none=True)", "optimizer.zero_grad()")
+    expect(done.snakemake(done.study()), trained() + SUMMARY)
+
+
+def test_edit_of_one_model(done: Checkout) -> None:
+    done.edit(f"{PACKAGE}/models/own/lenet5.py", "nn.Linear(120, 84)", "nn.Linear(120, 84, bias=True)")
+    expect(done.snakemake(done.study()), profiled(("lenet5",)) + trained(("lenet5",)) + SUMMARY)
+
+
+def test_edit_in_profiling(done: Checkout) -> None:
+    done.add_code(f"{PACKAGE}/profile/latency.py")
+    expect(done.snakemake(done.study()), profiled() + SUMMARY)
+
+
+def test_edit_in_evaluation(done: Checkout) -> None:
+    done.add_code(f"{PACKAGE}/evaluate/metrics.py")
+    # The registry of metrics is also what `compare` would read; it is not: records carry unit and direction.
+    expect(done.snakemake(done.study()), runs("evaluate") + SUMMARY)
+
+
+def test_edit_in_comparison(done: Checkout) -> None:
+    done.add_code(f"{PACKAGE}/compare/paired.py")
+    expect(done.snakemake(done.study()), SUMMARY)
+
+
+def test_edit_in_figures(done: Checkout) -> None:
+    done.add_code(f"{PACKAGE}/report/figures.py")
+    expect(done.snakemake(done.study()), Counter({"report": 1}))
+
+
+@pytest.mark.parametrize("file", ["report/report.html.j2", "report/bakeoff.mplstyle"])
+def test_edit_of_a_template_or_style(done: Checkout, file: str) -> None:
+    with (done.folder / PACKAGE / file).open("a") as template:
+        template.write("\n")
+    expect(done.snakemake(done.study(), "--dry-run"), Counter({"report": 1}))
+
+
+@pytest.mark.parametrize("file", ["cli.py", "study.py", "grid.py", "plan.py", "studyfile.py"])
+def test_edit_of_what_no_step_runs(done: Checkout, file: str) -> None:
+    done.add_code(f"{PACKAGE}/{file}")
+    expect(done.snakemake(done.study(), "--dry-run"), Counter())
+
+
+def test_label(done: Checkout) -> None:
+    outcome = done.snakemake(done.study(report={"labels": {"lenet5": "LeNet-5"}}))
+    expect(outcome, Counter({"report": 1}))
+    assert "LeNet-5" in (done.folder / "results/tiny/comparison.md").read_text(encoding="utf-8")
+
+
+def test_alpha(done: Checkout) -> None:
+    expect(done.snakemake(done.study(compare={"alpha": [0.1]})), SUMMARY)
+
+
+def test_new_seed(done: Checkout) -> None:
+    expect(done.snakemake(done.study(seeds=[0, 1, 2])), trained(seeds=(2,)) + SUMMARY)
+
+
+def test_new_model(done: Checkout) -> None:
+    new = ("tiny_vit",)
+    expect(done.snakemake(done.study(models=[*MODELS, *new])), profiled(new) + trained(new) + SUMMARY)
+
+
+def test_removed_model(done: Checkout) -> None:
+    expect(done.snakemake(done.study(models=["lenet5"])), SUMMARY)
+    assert done.find("runs/digits/tiny_cnn/*/*/*/run.json")
+
+
+def test_learning_rate_and_weight_decay_swapped_and_back(done: Checkout) -> None:
+    quick = TINY["recipes"]["quick"]
+    swapped = quick | {"lr": quick["weight_decay"], "weight_decay": quick["lr"]}
+    expect(done.snakemake(done.study(recipes={"quick": swapped})), trained() + SUMMARY)
+    expect(done.snakemake(done.study()), SUMMARY)
+
+
+def test_second_study_shares_runs(done: Checkout) -> None:
+    second = done.study(study="second", models=["lenet5", "tiny_vit"], seeds=[1])
+    new = ("tiny_vit",)
+    expect(done.snakemake(second), profiled(new) + trained(new, (1,)) + SUMMARY)
+    expect(done.snakemake(done.study()), Counter())
+
+
+def test_fresh_clone_with_results_and_memory_copied(done: Checkout, tmp_path: Path) -> None:
+    clone = Checkout.fresh(tmp_path / "clone")
+    for folder in ("results", ".snakemake"):
+        # As `cp -r` does: the copies get new times, in no order.
+        shutil.copytree(done.folder / folder, clone.folder / folder, copy_function=shutil.copy)
+    expect(clone.snakemake(clone.study()), Counter())
+
+
+def test_fresh_clone_with_results_alone(done: Checkout, tmp_path: Path) -> None:
+    clone = Checkout.fresh(tmp_path / "clone")
+    shutil.copytree(done.folder / "results", clone.folder / "results")
+    expect(clone.snakemake(clone.study()), Counter())
+
+
+@pytest.mark.parametrize("name", ["run.json", "metrics.json"])
+def test_record_edited_by_hand_is_refused(done: Checkout, tmp_path: Path, name: str) -> None:
+    clone = Checkout.fresh(tmp_path / "clone")
+    shutil.copytree(done.folder / "results", clone.folder / "results")
+    record = clone.find(f"runs/digits/tiny_cnn/*/*/seed1/{name}")[0]
+    content = json.loads(record.read_text())
+    if name == "run.json":
+        content["val_accuracy"] = 0.99
+    else:
+        content["metrics"]["accuracy"]["value"] = 0.99
+    record.write_text(json.dumps(content))
+    outcome = clone.snakemake(clone.study())
+    assert outcome.status != 0
+    assert f"{record.relative_to(clone.folder)}: was changed after it was written" in outcome.text
+    assert "Traceback" not in outcome.text
+    assert not outcome.jobs & Counter({"report": 1})
+    assert len(clone.find("runs/**/model.safetensors")) == 4

@@ -1,0 +1,108 @@
+"""What a run leaves behind, and that it is the same wherever and however it was made."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from checkout import ROOT, Checkout, Outcome
+
+pytestmark = pytest.mark.xdist_group("reruns")
+
+
+def test_layout_of_results(first_run: tuple[Checkout, Outcome]) -> None:
+    checkout, _ = first_run
+    for pattern, count in {
+        "data/digits-*/manifest.json": 1,
+        "runs/digits/*/standard/quick-*/seed*/run.json": 4,
+        "runs/digits/*/standard/quick-*/seed*/history.csv": 4,
+        "runs/digits/*/standard/quick-*/seed*/predictions.npz": 4,
+        "runs/digits/*/standard/quick-*/seed*/model.safetensors": 4,
+        "runs/digits/*/standard/quick-*/seed*/metrics.json": 4,
+        "profiles/*.json": 2,
+        "tiny/comparison.*": 4,
+        "tiny/figures/pareto_*.svg": 3,
+        "tiny/coverage.csv": 1,
+        "tiny/runs.csv": 1,
+    }.items():
+        assert len(checkout.find(pattern)) == count, pattern
+    assert not list((checkout.folder / "results").rglob("*.part*"))
+
+
+def test_numbers_agree_from_predictions_to_table(first_run: tuple[Checkout, Outcome]) -> None:
+    import numpy as np
+
+    checkout, _ = first_run
+    accuracies: dict[str, list[float]] = {}
+    for path in checkout.find("runs/digits/*/standard/*/seed*/predictions.npz"):
+        with np.load(path) as predictions:
+            correct = predictions["logits"].argmax(axis=1) == predictions["y_true"]
+        accuracies.setdefault(path.parts[-5], []).append(float(correct.mean()))
+    with (checkout.folder / "results/tiny/comparison.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["metric"] == "accuracy"]
+    assert {row["candidate"] for row in rows} == {"lenet5", "tiny_cnn"}
+    for row in rows:
+        assert float(row["mean"]) == pytest.approx(np.mean(accuracies[row["candidate"]]), abs=1e-12)
+        assert float(row["std"]) == pytest.approx(np.std(accuracies[row["candidate"]], ddof=1), abs=1e-12)
+
+
+def test_same_bits_in_another_folder_with_another_number_of_jobs(
+    first_run: tuple[Checkout, Outcome], tmp_path: Path
+) -> None:
+    checkout, _ = first_run
+    other = Checkout.fresh(tmp_path / "another folder")
+    outcome = other.snakemake(other.study(), "trained", cores="1")
+    assert outcome.status == 0, outcome.text
+    for name in ("predictions.npz", "model.safetensors"):
+        files = checkout.find(f"runs/**/{name}")
+        assert len(files) == 4
+        for file in files:
+            assert file.read_bytes() == (other.folder / file.relative_to(checkout.folder)).read_bytes(), file
+
+
+def test_snakemakes_own_report(first_run: tuple[Checkout, Outcome]) -> None:
+    checkout, _ = first_run
+    outcome = checkout.snakemake(checkout.study(), "--report", "report.zip")
+    assert outcome.status == 0, outcome.text
+    with zipfile.ZipFile(checkout.folder / "report.zip") as archive:
+        names = "\n".join(archive.namelist())
+    for result in ("pareto_macs.svg", "comparison.csv", "report.html"):
+        assert result in names
+
+
+def test_plan_agrees_that_all_is_done(first_run: tuple[Checkout, Outcome]) -> None:
+    checkout, _ = first_run
+    plan = subprocess.run(
+        [sys.executable, "-m", "bakeoff", "plan", "tiny.yaml"],
+        cwd=checkout.folder,
+        env={"PYTHONPATH": str(checkout.folder / "workflow"), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "runs: 4 cached, 0 to do" in plan
+    assert "profiles: 2 cached, 0 to do" in plan
+
+
+@pytest.mark.parametrize("study", sorted(path.name for path in (ROOT / "studies").glob("*.yaml")))
+def test_every_study_plans(study: str, tmp_path: Path) -> None:
+    checkout = Checkout.fresh(tmp_path / "checkout")
+    outcome = checkout.snakemake(ROOT / "studies" / study, "--dry-run")
+    assert outcome.status == 0, outcome.text
+    assert outcome.jobs["report"] == 1
+
+
+def test_a_model_that_cannot_be_built_fails_in_a_sentence(first_run: tuple[Checkout, Outcome], tmp_path: Path) -> None:
+    checkout = first_run[0].copy(tmp_path / "checkout")
+    study = checkout.study(study="impossible", datasets=["digits"], models=["lenet5"], seeds=[0])
+    outcome = checkout.snakemake(study)
+    assert outcome.status != 0
+    assert "lenet5: cannot be built for images of 1x8x8 and 10 classes: needs images of at least 12" in outcome.text
+    assert "Traceback" not in outcome.text
+    profile = json.loads(checkout.find("profiles/lenet5-*.json")[0].read_text())
+    assert profile["kind"] == "profile"
