@@ -31,7 +31,7 @@ from bakeoff.models import registry
 from bakeoff.provenance import check_files, read_record
 from bakeoff.train import loop, progress, step
 from bakeoff.train.loop import Epoch, Normalise, Outcome, Part, Streams, batches, predict, train
-from bakeoff.train.optimizer import make_optimizer, make_schedule
+from bakeoff.train.optimizer import Optimizer, make_schedule
 from bakeoff.train.policies import none, standard
 from bakeoff.train.spec import Recipe
 
@@ -76,8 +76,8 @@ def test_the_rate_is_never_above_its_peak_nor_negative(
 @pytest.mark.parametrize("builder", ["tiny_cnn", "tiny_vit"])
 def test_norms_and_biases_do_not_decay(builder: str, optimizer: Any) -> None:
     net = registry.build({"builder": builder, "options": {}}, channels=1, size=8, classes=3)
-    made = make_optimizer(net, Recipe(optimizer=optimizer, weight_decay=0.3, lr=0.1))
-    decay = {p: group["weight_decay"] for group in made.param_groups for p in group["params"]}
+    made = Optimizer(net, Recipe(optimizer=optimizer, weight_decay=0.3, lr=0.1))
+    decay = {p: weight_decay for parameters, weight_decay in made.groups for p in parameters}
     assert len(decay) == len(list(net.parameters()))
     kinds = Counter()
     for module in net.modules():
@@ -93,8 +93,39 @@ def test_norms_and_biases_do_not_decay(builder: str, optimizer: Any) -> None:
 def test_frozen_parameters_are_left_out() -> None:
     net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2)).requires_grad_(False)
     net[1].requires_grad_(True)
-    made = make_optimizer(net, Recipe())
-    assert [p.shape for group in made.param_groups for p in group["params"]] == [(2, 3), (2,)]
+    made = Optimizer(net, Recipe())
+    assert [p.shape for parameters, _ in made.groups for p in parameters] == [(2, 3), (2,)]
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+def test_steps_are_bit_for_bit_those_of_torchs_classes(kind: Any, momentum: float) -> None:
+    recipe = Recipe(optimizer=kind, lr=0.05, weight_decay=0.1, momentum=momentum)
+    nets = []
+    for ours in (True, False):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 3))
+        net.unused = nn.Linear(2, 2)  # never gets a gradient
+        optimizer = Optimizer(net, recipe) if ours else torch_optimizer(net, recipe)
+        for n in range(5):
+            for group in getattr(optimizer, "param_groups", []):
+                group["lr"] = recipe.lr / (n + 1)
+            optimizer.zero_grad()
+            nn.Sequential(*list(net)[:4])(torch.randn(8, 1, 4, 4)).square().mean().backward()
+            optimizer.step(recipe.lr / (n + 1)) if ours else optimizer.step()
+        nets.append(net.state_dict())
+    assert all(torch.equal(nets[0][name], nets[1][name]) for name in nets[1])
+
+
+def torch_optimizer(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    groups = [
+        {"params": [p for p in net.parameters() if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in net.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
+    nesterov = recipe.momentum > 0
+    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=True)
 
 
 @pytest.mark.parametrize(
@@ -395,7 +426,7 @@ from bakeoff.train import step
 record, data, out = json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2]), Path(sys.argv[3])
 names = {key: record[key] for key in ("dataset", "model", "augmentation", "recipe", "seed")}
 step.run(record["spec"], names, data, out, record["code_digest"])
-heavy = {"timm", "torchvision", "sklearn", "pandas", "scipy", "matplotlib", "statsmodels", "snakemake"}
+heavy = {"timm", "torchvision", "sklearn", "pandas", "scipy", "matplotlib", "statsmodels", "snakemake", "torch._dynamo"}
 print(*sorted(heavy & set(sys.modules)), file=sys.stderr)
 """
 

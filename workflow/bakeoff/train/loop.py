@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bakeoff.train.augment import Policy
-from bakeoff.train.optimizer import make_optimizer, make_schedule
+from bakeoff.train.optimizer import Optimizer, make_schedule
 from bakeoff.train.spec import Recipe
 
 
@@ -104,7 +104,7 @@ def train(
     batch_size = min(recipe.batch_size, len(training))
     batches_per_epoch = len(training) // batch_size
     images_per_epoch = batches_per_epoch * batch_size
-    optimizer = make_optimizer(net, recipe)
+    optimizer = Optimizer(net, recipe)
     lr_at = make_schedule(recipe, batches_per_epoch)
     outcome = Outcome()
     best_weights = copy.deepcopy(net.state_dict())
@@ -117,15 +117,13 @@ def train(
         seen = 0
         progress(seen, images_per_epoch)
         for images, labels in batches(training, batch_size, policy, streams, epoch):
-            for group in optimizer.param_groups:
-                group["lr"] = lr_at(step)
             logits = net(normalise(images))
             loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-            optimizer.zero_grad(set_to_none=True)
+            optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             if recipe.clip_grad_norm is not None:
                 nn.utils.clip_grad_norm_(net.parameters(), recipe.clip_grad_norm)
-            optimizer.step()
+            optimizer.step(lr_at(step))
             # Sums stay on the device: reading them would stop it at every step.
             loss_sum += loss.detach() * len(labels)
             correct += (logits.detach().argmax(dim=1) == labels).sum()
