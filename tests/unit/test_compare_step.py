@@ -116,7 +116,7 @@ def test_all_files_are_written_and_say_the_same(tree):
     )  # fmt: skip
     assert (resnet["peak_memory_mb"], resnet["warnings"]) == ("", "")
     assert record["primary_metric"] == {"name": "accuracy", "unit": "fraction", "direction": "max"}
-    assert record["hardware"] == {"training": ["a cpu, 1 threads"], "profiling": ["a cpu, 1 threads"]}
+    assert record["hardware"] == {"training": ["a cpu, 1 thread"], "profiling": ["a cpu, 1 thread"]}
     assert record["warnings"] == []
     assert record["spec"] == tree.spec
 

@@ -148,7 +148,7 @@ def test_a_model_of_unknown_cost_has_no_place_on_the_frontier_and_takes_none():
 def test_too_few_seeds_to_rank_with_confidence():
     found = rank({"one": by_seed(0.9), "two": {}, "three": by_seed(0.91, 0.92, 0.93)})
     assert found["two"] == Standing()
-    assert (found["one"].rank, found["one"].interval, found["one"].tied_with_best) == (2, None, True)
+    assert (found["one"].rank, found["one"].interval, found["one"].tied_with_best) == (2, None, None)
     assert found["three"].interval is not None
 
 

@@ -178,7 +178,8 @@ def _metric(path: Path, name: str, value: Json) -> Metric:
 def _hardware(record: Json) -> str:
     if record["device"] == "cuda":
         return str(record["environment"].get("gpu") or "a GPU without a name")
-    return f"{record['environment']['cpu']}, {record['threads']} threads"
+    threads = record["threads"]
+    return f"{record['environment']['cpu']}, {threads} thread{'s' if threads > 1 else ''}"
 
 
 def _read_profile(results: Path, cell: Cell, partial: bool) -> Profile:

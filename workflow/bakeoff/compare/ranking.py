@@ -90,16 +90,22 @@ def _interval(ranks: npt.NDArray[np.int64]) -> tuple[int, int]:
 
 def _tied_with_best(
     scores: Scores, ranks: npt.NDArray[np.int64], alpha: float, rng: np.random.Generator, n_resamples: int
-) -> list[bool]:
-    """Whether the paired test, Holm-corrected over all against the leader, fails to tell a model from a leader."""
+) -> list[bool | None]:
+    """Whether the paired test, Holm-corrected over all against the leader, fails to tell a model from a leader.
+
+    None where too few seeds allow no test: such a model is neither shown to be worse nor to be as good.
+    """
     names = list(scores)
-    tied = ranks == 1
+    tied: list[bool | None] = [bool(rank == 1) for rank in ranks]
     for leader in (name for name, rank in zip(names, ranks, strict=True) if rank == 1):
         others = [k for k, name in enumerate(names) if name != leader]
         tests = [paired.compare(scores[names[k]], scores[leader], rng, n_resamples).p_used for k in others]
         for k, p in zip(others, adjust(tests, "holm"), strict=True):
-            tied[k] |= p is None or p >= alpha
-    return [bool(one) for one in tied]
+            if p is None:
+                tied[k] = tied[k] or None
+            else:
+                tied[k] = tied[k] or p >= alpha
+    return tied
 
 
 def _on_frontier(

@@ -48,7 +48,7 @@ def names() -> list[str]:
 
 
 def is_known(builder: str) -> bool:
-    """Whether a study may name this builder; `timm/resnet18.a1_in1k` names the net, its tag only weights."""
+    """Whether a study may name this builder: a net, without the tag that names weights (`resnet18.a1_in1k`)."""
     library, slash, name = builder.partition("/")
     if not slash:
         return builder in own_names()

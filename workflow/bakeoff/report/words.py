@@ -210,7 +210,10 @@ def footnotes(results: Results, names: Names, rows: list[Row], text: str) -> Ite
     yield from (f"{mark} {meaning}" for mark, meaning in guide(results) if mark in text)
     yield "Bootstrap intervals (comparison.csv) cover less than 95% below 20 seeds: 75% at 3, 84% at 5, 90% at 10."
     if rows[0].factor == "model":
-        yield "MACs: multiply-accumulates of convolutions and matrix products. Latency: median time of one image."
+        yield (
+            "MACs: multiply-accumulates of convolutions and matrix products for one image. "
+            "Latency: median time of one request of one image, fp32, on the machine named below."
+        )
     yield from hardware(results)
     yield from gaps(results, names, {id(cell) for row in rows for cell in cells_of(results, row)})
 
