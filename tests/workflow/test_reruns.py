@@ -14,9 +14,6 @@ from pathlib import Path
 import pytest
 from checkout import TINY, Checkout, Outcome
 
-# One worker runs them all: they share the first run.
-pytestmark = pytest.mark.xdist_group("reruns")
-
 MODELS = ("lenet5", "tiny_cnn")
 SEEDS = (0, 1)
 SUMMARY = Counter({"compare": 1, "report": 1})
@@ -80,7 +77,7 @@ def test_edit_in_preparation(done: Checkout) -> None:
 
 
 def test_edit_in_training_loop(done: Checkout) -> None:
-    done.edit(f"{PACKAGE}/train/loop.py", "optimizer.zero_grad(set_to_none=True)", "optimizer.zero_grad()")
+    done.edit(f"{PACKAGE}/train/loop.py", "loss.backward()", "torch.autograd.backward(loss)")
     expect(done.snakemake(done.study()), trained() + SUMMARY)
 
 

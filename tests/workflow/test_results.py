@@ -12,8 +12,6 @@ from pathlib import Path
 import pytest
 from checkout import ROOT, Checkout, Outcome
 
-pytestmark = pytest.mark.xdist_group("reruns")
-
 
 def test_layout_of_results(first_run: tuple[Checkout, Outcome]) -> None:
     checkout, _ = first_run
