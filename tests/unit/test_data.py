@@ -350,3 +350,18 @@ def test_a_loaded_part_cannot_change_the_file(digits: Path) -> None:
     before = sha256(digits / "val_pixels.npy")
     arrays.load(digits, "val").pixels[:] = 0
     assert sha256(digits / "val_pixels.npy") == before
+
+
+def test_arrays_of_other_settings_are_refused_by_training(digits: Path, tmp_path: Path) -> None:
+    from bakeoff.train import step
+
+    spec = {
+        "dataset": {"name": "digits", "source": "digits", "settings": {"image_size": 16}},
+        "recipe": {"epochs": 1},
+        "device": "cpu",
+        "threads": 1,
+    }
+    names = {"dataset": "digits", "model": "lenet5", "augmentation": "none", "recipe": "default", "seed": 0}
+    with pytest.raises(Refused, match=r"manifest\.json: was made with other settings"):
+        step.run(spec, names, digits, tmp_path / "run", "0" * 16)
+    assert not (tmp_path / "run").exists()

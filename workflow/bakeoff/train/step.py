@@ -16,7 +16,16 @@ from bakeoff.data import arrays
 from bakeoff.device import gpu_name, prepare_device
 from bakeoff.errors import UserError
 from bakeoff.models import registry
-from bakeoff.provenance import Json, check_files, environment, read_record, validated, whole, write_record
+from bakeoff.provenance import (
+    Json,
+    check_files,
+    environment,
+    read_record,
+    spec_digest,
+    validated,
+    whole,
+    write_record,
+)
 from bakeoff.seeding import stream_seed
 from bakeoff.train import augment
 from bakeoff.train.loop import Epoch, Normalise, Outcome, Part, Streams, predict, train
@@ -35,7 +44,7 @@ def run(spec: Json, names: Json, data: Path, out: Path, code: str) -> Path:
     recipe = validated(Recipe, spec, "recipe")
     seed, dataset, model = names["seed"], names["dataset"], names["model"]
     device = prepare_device(spec["device"], spec["threads"])
-    manifest = read_record(data / "manifest.json", "data")
+    manifest = read_record(data / "manifest.json", "data", spec=spec_digest(spec["dataset"]))
     check_files(data / "manifest.json", manifest)
     parts = {part: arrays.load(data, part) for part in arrays.PARTS}
     n_train = _training_images(recipe, len(parts["train"]), dataset)
