@@ -14,7 +14,9 @@ min_version("9.20")
 # The jobs run `python -m bakeoff`, in this environment or one that conda made, installed there or not.
 PACKAGE = str(Path(workflow.basedir) / "workflow")
 sys.path.insert(0, PACKAGE)
-shell.prefix(f"export PYTHONPATH={shlex.quote(PACKAGE)}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; ")
+shell.prefix(
+    f"export PYTHONPATH={shlex.quote(PACKAGE)}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
+)
 
 from bakeoff import device, layout
 from bakeoff.errors import UserError
