@@ -181,7 +181,8 @@ def test_warm_up_gives_up_on_times_that_never_settle() -> None:
     requests = Requests(cycle([*repeat(0.1, 10), *repeat(0.2, 10)]))
     measured = latency.time_requests(requests, min_calls=1, min_seconds=2.0, clock=requests.clock)
     assert not measured.steady
-    assert sum(requests.made[: measured.warmup_calls]) < 5 * 2.0 + 10 * 0.2
+    # The patience is over within a block; rounding may put the last call on either side of it.
+    assert sum(requests.made[: measured.warmup_calls]) <= 5 * 2.0 + 10 * 0.2 + 1e-6
 
 
 def test_percentiles_are_of_all_samples() -> None:
