@@ -93,7 +93,6 @@ def test_edit_in_profiling(done: Checkout) -> None:
 
 def test_edit_in_evaluation(done: Checkout) -> None:
     done.add_code(f"{PACKAGE}/evaluate/metrics.py")
-    # The registry of metrics is also what `compare` would read; it is not: records carry unit and direction.
     expect(done.snakemake(done.study()), runs("evaluate") + SUMMARY)
 
 
