@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import hashlib
 import shutil
 import struct
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -95,29 +97,58 @@ def test_an_image_of_a_tiny_class_is_as_likely_as_any_other_to_come_first() -> N
 def toy(counts: list[int], test: int = 0) -> Raw:
     """Images whose pixels tell their place."""
     labels = shuffled(counts)
-    places = np.arange(len(labels) + test, dtype=np.uint8)
+    places = np.arange(len(labels) + test).astype(np.uint8)
     pixels = np.broadcast_to(places[:, None, None, None], (len(places), 1, 4, 4)).copy()
     held_back = Images(pixels[len(labels) :], np.zeros(test, np.int64)) if test else None
     return Raw(Images(pixels[: len(labels)], labels), held_back)
 
 
+def pixels_of(choice: step.Choice) -> NDArray[np.uint8]:
+    assert isinstance(choice.images.pixels, np.ndarray)
+    return choice.images.pixels[choice.rows]
+
+
 def test_sizes_follow_the_fractions_and_no_image_is_in_two_parts() -> None:
     raw = toy([100, 60, 40])
     splits = step.split(raw, DataSettings(test_fraction=0.25, val_fraction=0.2), seed=1)
-    assert {part: len(splits[part]) for part in PARTS} == {"train": 120, "val": 30, "test": 50}
+    assert {part: len(splits[part].ids) for part in PARTS} == {"train": 120, "val": 30, "test": 50}
     assert sorted(np.concatenate([splits[part].ids for part in PARTS])) == list(range(200))
     for part in PARTS:
-        assert np.array_equal(splits[part].pixels[:, 0, 0, 0], splits[part].ids)
+        assert np.array_equal(pixels_of(splits[part])[:, 0, 0, 0], splits[part].ids)
         assert np.array_equal(splits[part].labels, raw.train.labels[splits[part].ids])
-        assert np.bincount(splits[part].labels) / len(splits[part]) == pytest.approx([0.5, 0.3, 0.2], abs=0.05)
+        assert np.bincount(splits[part].labels) / len(splits[part].ids) == pytest.approx([0.5, 0.3, 0.2], abs=0.05)
 
 
 def test_an_official_test_set_stays_the_test_set() -> None:
     raw = toy([50, 50], test=30)
     splits = step.split(raw, DataSettings(test_fraction=0.9, val_fraction=0.1), seed=1)
-    assert {part: len(splits[part]) for part in PARTS} == {"train": 90, "val": 10, "test": 30}
+    assert {part: len(splits[part].ids) for part in PARTS} == {"train": 90, "val": 10, "test": 30}
     assert splits["test"].ids.tolist() == list(range(100, 130))
-    assert np.array_equal(splits["test"].pixels[:, 0, 0, 0], splits["test"].ids)
+    assert np.array_equal(pixels_of(splits["test"])[:, 0, 0, 0], splits["test"].ids)
+
+
+def test_an_official_validation_set_stays_the_validation_set() -> None:
+    raw = toy([50, 50], test=30)
+    held_back = Images(np.full((20, 1, 4, 4), 200, np.uint8), np.arange(20) % 2)
+    splits = step.split(dataclasses.replace(raw, val=held_back), DataSettings(val_fraction=0.9), seed=1)
+    assert splits["val"].ids.tolist() == list(range(100, 120))
+    assert splits["test"].ids.tolist() == list(range(120, 150))
+    assert np.array_equal(np.sort(splits["train"].ids), np.arange(100))
+    without_test = step.split(Raw(raw.train, None, held_back), DataSettings(test_fraction=0.3), seed=1)
+    assert {part: len(without_test[part].ids) for part in PARTS} == {"train": 70, "val": 20, "test": 30}
+
+
+@given(some_counts, some_seed, st.sets(st.integers(0, 200)))
+def test_images_left_out_change_nothing_but_the_ids(counts: list[int], seed: int, left_out: set[int]) -> None:
+    """The split is that of a data set in which they have never been."""
+    raw = toy([count + 10 for count in counts])
+    kept = np.array([i for i in range(len(raw.train)) if i not in left_out], np.int64)
+    if len(kept) < 20:
+        return
+    without = step.split(Raw(Images(raw.train.pixels[kept], raw.train.labels[kept]), None), DataSettings(), seed)  # type: ignore[index]
+    splits = step.split(raw, DataSettings(), seed, left_out)
+    for part in PARTS:
+        assert splits[part].ids.tolist() == kept[without[part].ids].tolist()
 
 
 def test_fractions_that_leave_a_part_empty_are_the_users_mistake() -> None:
@@ -334,6 +365,37 @@ def test_preparing_twice_gives_the_same_bytes(digits: Path, tmp_path: Path) -> N
     again = read_record(tmp_path / "again" / "manifest.json", "data")
     assert again["files"] == manifest["files"]
     check_files(tmp_path / "again" / "manifest.json", manifest)
+
+
+def test_arrays_are_written_chunk_by_chunk_as_numpy_writes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step, "_CHUNK", 7 * 16)
+    raw = toy([30, 23])
+    splits = step.split(raw, DataSettings(), 0)
+    step.write(splits, tmp_path, 1, 4, 1)
+    for part in PARTS:
+        np.save(tmp_path / "plain.npy", pixels_of(splits[part]))
+        assert (tmp_path / f"{part}_pixels.npy").read_bytes() == (tmp_path / "plain.npy").read_bytes()
+
+
+def test_a_full_disk_leaves_nothing_half_done(tmp_path: Path) -> None:
+    """A write fails with an exception; a memory map would end the process."""
+    code = f"""
+import resource, signal, sys
+from pathlib import Path
+from bakeoff.data import step
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+spec = {{"name": "digits", "source": "digits", "settings": {{"image_size": 12}}}}
+try:
+    step.run(spec, Path({str(tmp_path)!r}), "0" * 16, Path("."))
+except OSError as error:
+    print(type(error).__name__)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "OSError\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_training_refuses_edited_arrays(digits: Path, tmp_path: Path, train_run: Callable[..., Path]) -> None:

@@ -17,6 +17,7 @@ from bakeoff.provenance import PACKAGE, Json, at_path, parse_spec, validated
 
 if TYPE_CHECKING:
     from bakeoff.profile.spec import ProfileSpec
+    from bakeoff.train.job import Execution
 
 app = typer.Typer(
     help="A bake-off of image classifiers, from one study file to the paper's table.",
@@ -31,6 +32,8 @@ Code = Annotated[str | None, typer.Option(help="Digest of the step's code; worke
 Folder = Annotated[Path, typer.Option(help="Folder of the data or the result.")]
 Id = Annotated[str, typer.Option(help="Name in the study.")]
 StudyFile = Annotated[Path, typer.Argument(help="Study file.")]
+Workers = Annotated[str, typer.Option(help="Processes that read data which does not lie on the device.")]
+ResidentGb = Annotated[str, typer.Option(help="Data sets up to so many GB lie on the device.")]
 DEFAULT_STUDY = Path("config.yaml")
 
 
@@ -57,13 +60,20 @@ def _complain(text: str) -> NoReturn:
 
 
 @app.command()
-def prepare(spec: Spec, out: Folder, code: Code = None, data_root: Folder = Path("data")) -> None:
+def prepare(
+    spec: Spec,
+    out: Folder,
+    code: Code = None,
+    data_root: Folder = Path("data"),
+    place: Annotated[str, typer.Option(help="Where one's own images stand: the option `path` of the study.")] = "",
+    threads: Annotated[int, typer.Option(help="Threads that decode images.")] = 1,
+) -> None:
     """Write the arrays, splits and manifest of a data set."""
     from bakeoff import stages
     from bakeoff.data import step
 
     settings = parse_spec(spec)
-    step.run(settings, out, code or stages.prepare(at_path(settings, "source")), data_root)
+    step.run(settings, out, code or stages.prepare(at_path(settings, "source")), data_root, place, threads)
 
 
 @app.command()
@@ -73,19 +83,46 @@ def train(
     model: Id,
     augmentation: Id,
     recipe: Id,
-    seed: Annotated[int, typer.Option(help="Repetition.")],
+    seed: Annotated[list[int], typer.Option(help="Repetition; several are trained together, into OUT/seed{n}.")],
     data: Folder,
     out: Folder,
     code: Code = None,
+    tuned: Annotated[str, typer.Option(help="tuning.json of the cell, for a recipe with a tuning: budget.")] = "",
+    workers: Workers = "",
+    resident_gb: ResidentGb = "",
 ) -> None:
     """Train one run: weights, history, predictions."""
-    from bakeoff import stages
     from bakeoff.train import step
 
     settings = parse_spec(spec)
-    code = code or stages.train(at_path(settings, "model", "builder"), at_path(settings, "augmentation", "policy"))
-    names = {"dataset": dataset, "model": model, "augmentation": augmentation, "recipe": recipe, "seed": seed}
-    step.run(settings, names, data, out, code)
+    names = {"dataset": dataset, "model": model, "augmentation": augmentation, "recipe": recipe}
+    folders = {seed[0]: out} if len(seed) == 1 else {each: out / f"seed{each}" for each in seed}
+    step.run_seeds(
+        settings,
+        names,
+        data,
+        folders,
+        code or _train_code(settings),
+        Path(tuned) if tuned else None,
+        _execution(workers, resident_gb),
+    )
+
+
+def _train_code(settings: Json) -> str:
+    from bakeoff import stages
+
+    return stages.train(at_path(settings, "model", "builder"), at_path(settings, "augmentation", "policy"))
+
+
+def _execution(workers: str, resident_gb: str) -> Execution:
+    from bakeoff.train.job import Execution
+
+    try:
+        return Execution(float(resident_gb) if resident_gb else None, int(workers) if workers else None)
+    except ValueError:
+        raise UserError(
+            f"train: --workers {workers or None} and --resident-gb {resident_gb or None} must be numbers"
+        ) from None
 
 
 @app.command()
@@ -132,7 +169,7 @@ def _profile_job(model: str, settings: Json) -> ProfileSpec:
         hint = nearest(model, registry.names())
         raise UserError(f"profile: {model}: no such model; {hint} (all: bakeoff models)")
     options = {name: option.default for name, option in registry.options_of(model).items()}
-    net = {"name": model.replace("/", "-"), "builder": model, "options": options}
+    net = {"name": registry.default_name(model), "builder": model, "options": options}
     return validated(ProfileSpec, {"model": net, **settings}, source="profile")
 
 
@@ -236,7 +273,7 @@ def schema() -> None:
 
 @app.command()
 def models(search: Annotated[str, typer.Argument(help="Only names with this text.")] = "") -> None:
-    """List the models that a study may name."""
+    """List the models that a study may name; a function in a file of one's own is named nets/mynet.py:build."""
     from bakeoff.models import registry
     from bakeoff.problems import nearest
 
@@ -244,13 +281,21 @@ def models(search: Annotated[str, typer.Argument(help="Only names with this text
     if not found:
         raise UserError(f"models: no name has {search!r} in it; {nearest(search.lower(), registry.names())}")
     for name in found:
-        print(f"{name:32} {plugins.about('models/own', name)}" if "/" not in name else name)
+        print(f"{name:32} {registry.about(name)}".rstrip())
 
 
 @app.command()
-def datasets() -> None:
-    """List the data sets that a study may name."""
-    _list_plugins("data/sources")
+def datasets(search: Annotated[str, typer.Argument(help="Only names with this text.")] = "") -> None:
+    """List the data sets that a study may name, with the options of each; all of torchvision's have the same."""
+    from bakeoff.data import registry
+    from bakeoff.problems import nearest
+
+    found = [name for name in registry.names() if search.lower() in name.lower()]
+    if not found:
+        raise UserError(f"datasets: no name has {search!r} in it; {nearest(search, registry.names())}")
+    for name in found:
+        options = "" if "/" in name and len(found) > 1 else ", ".join(registry.options_of(name))
+        print(f"{name:32} {registry.about(name)}" + (f" [{options}]" if options else ""))
 
 
 @app.command()

@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff import layout, stages
+from bakeoff.data import registry as sources
+from bakeoff.data.source import Info
+from bakeoff.data.spec import DataSettings
 from bakeoff.errors import UserError
+from bakeoff.models import initial
 from bakeoff.provenance import Json, canonical, spec_digest
 from bakeoff.study import AugmentationEntry, DatasetEntry, ModelEntry, Study, places
 
@@ -39,6 +43,8 @@ class Grid:
         self._models = {entry.name: entry for entry in study.models}
         self._augmentations = {entry.name: entry for entry in study.augmentations}
         self._texts: dict[str, str] = {}
+        self._infos: dict[str, Info] = {}
+        self._data_specs: dict[str, Json] = {}
 
     # --- the table ---
 
@@ -86,18 +92,48 @@ class Grid:
 
     # --- prepare ---
 
+    def _info(self, dataset: str) -> Info:
+        """Facts about a data set; the user's own files are looked at once."""
+        if dataset not in self._infos:
+            self._infos[dataset] = self._datasets[dataset].info(Path(self.study.data_root))
+        return self._infos[dataset]
+
+    def _size(self, dataset: str) -> int:
+        """Side of the prepared images in pixels."""
+        size = self._datasets[dataset].image_size or self._info(dataset).size
+        if size is None:
+            raise UserError(f"study {self.study.study}: {dataset}: needs image_size")
+        return size
+
     def data_spec(self, dataset: str) -> Json:
-        """What the arrays of a data set depend on."""
-        entry: DatasetEntry = self._datasets[dataset]
-        return {
-            "name": entry.name,
-            "source": entry.source,
-            "settings": {**entry.model_dump(exclude={"name", "source"}), "image_size": entry.size},
-        }
+        """What the arrays of a data set depend on: of the user's own images the content, not where they stand."""
+        if dataset not in self._data_specs:
+            entry: DatasetEntry = self._datasets[dataset]
+            settings = entry.model_dump(include=set(DataSettings.model_fields))
+            spec: Json = {
+                "name": entry.name,
+                "source": entry.source,
+                "settings": {**settings, "image_size": self._size(dataset)},
+            }
+            if options := {name: value for name, value in entry.options.items() if name != sources.PLACE}:
+                spec["options"] = options
+            if content := sources.content(entry.source, entry.options, Path(self.study.data_root)):
+                spec["content"] = content
+            self._data_specs[dataset] = spec
+        return self._data_specs[dataset]
 
     def data_code(self, dataset: str) -> str:
         """Digest of what `prepare` runs for a data set."""
         return stages.prepare(self._datasets[dataset].source)
+
+    def data_place(self, dataset: str) -> str:
+        """Where the user's own images stand, as the study says; "" for published sets."""
+        return str(self._datasets[dataset].options.get(sources.PLACE, ""))
+
+    def data_threads(self, dataset: str) -> int:
+        """Threads that `prepare` can use: many where it decodes, one where it only copies."""
+        published = "/" not in self._datasets[dataset].source and not self.data_place(dataset)
+        return 1 if published else 16
 
     def data_dir(self, dataset: str) -> Path:
         """Folder of the prepared arrays."""
@@ -110,14 +146,23 @@ class Grid:
             "dataset": self.data_spec(dataset),
             "model": self._model_spec(model),
             "augmentation": self._augmentation_spec(augmentation),
-            "recipe": self.study.recipes[recipe].model_dump(),
+            "recipe": self._recipe_spec(recipe),
             "device": self.study.device,
             "threads": self.study.threads,
+            "seeds_together": self.study.train.seeds_together,
         }
 
     def _model_spec(self, model: str) -> Json:
         entry: ModelEntry = self._models[model]
         return {"name": entry.name, "builder": entry.builder, "options": entry.options}
+
+    def _recipe_spec(self, recipe: str) -> Json:
+        settings = self.study.recipes[recipe]
+        return {**settings.model_dump(), "weights": initial.in_settings(settings.weights)}
+
+    def weights_file(self, cell: Cell) -> Path | None:
+        """The file that a cell's runs begin from; its settings have its sha256 alone."""
+        return initial.file_of(self.study.recipes[cell.recipe].weights)
 
     def _augmentation_spec(self, augmentation: str) -> Json:
         entry: AugmentationEntry = self._augmentations[augmentation]
@@ -131,15 +176,30 @@ class Grid:
         """Digest of what `train` runs for a cell: the loop, its model's file, its policy's file."""
         return stages.train(self._models[cell.model].builder, self._augmentations[cell.augmentation].policy)
 
+    def seed_groups(self) -> dict[tuple[int, ...], list[str]]:
+        """The groups of seeds that are trained together, each with the specs of the cells that have it."""
+        k = self.study.train.seeds_together
+        groups: dict[tuple[int, ...], list[str]] = {}
+        for cell in self.cells:
+            for start in range(0, len(cell.seeds), k):
+                groups.setdefault(cell.seeds[start : start + k], []).append(cell.spec)
+        return groups
+
+    def tuning_files(self, cell: Cell) -> list[Path]:
+        """The file of the cell's search for settings; none when its recipe has no budget for one."""
+        if self.study.recipes[cell.recipe].tuning is None:
+            return []
+        return [layout.tuning_path(cell.dataset, cell.model, cell.augmentation, cell.recipe, cell.spec)]
+
     # --- profile ---
 
     def profile_spec(self, model: str, dataset: str) -> Json:
         """What a cost profile depends on: the network, the shape of its input, the number of classes."""
-        entry = self._datasets[dataset]
+        info, size = self._info(dataset), self._size(dataset)
         return {
             "model": self._model_spec(model),
-            "input": [entry.info.channels, entry.size, entry.size],
-            "classes": entry.info.classes,
+            "input": [info.channels, size, size],
+            "classes": info.classes,
             **self.study.profile.model_dump(),
         }
 

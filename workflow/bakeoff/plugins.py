@@ -17,7 +17,7 @@ _WORDS: dict[type, str] = {bool: "true or false", int: "a whole number", float: 
 
 @dataclass(frozen=True)
 class Option:
-    """One setting of a plug-in: a keyword-only argument of its `build` function, with its default."""
+    """One setting of a plug-in: a keyword-only argument of its function, with its default."""
 
     name: str
     default: Any
@@ -30,7 +30,9 @@ class Option:
     def problem(self, value: object) -> str | None:
         """What is wrong with a value given for this option, or None."""
         if self.choices:
-            return None if value in self.choices else f"must be one of {', '.join(map(str, self.choices))}"
+            # 1 == True == 1.0, but settings that differ in type are other settings.
+            fits = any(value == choice and type(value) is type(choice) for choice in self.choices)
+            return None if fits else f"must be one of {', '.join(map(_written, self.choices))}"
         if isinstance(value, float) and not math.isfinite(value):
             return "must be a finite number"
         wanted = type(self.default)
@@ -61,20 +63,25 @@ def about(folder: str, name: str) -> str:
     return (ast.get_docstring(_tree(folder, name)) or "").partition("\n")[0]
 
 
-def options(folder: str, name: str) -> dict[str, Option]:
-    """The options of a plug-in: the keyword-only arguments of `build`, whose defaults must be constants."""
+def options(folder: str, name: str, function: str = "build") -> dict[str, Option]:
+    """The options of a plug-in: the keyword-only arguments of its function, whose defaults must be constants."""
     for node in _tree(folder, name).body:
-        if isinstance(node, ast.FunctionDef) and node.name == "build":
+        if isinstance(node, ast.FunctionDef) and node.name == function:
             return {
-                argument.arg: Option(argument.arg, ast.literal_eval(default), _choices(argument.annotation))
+                argument.arg: Option(argument.arg, ast.literal_eval(default), choices(argument.annotation))
                 for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
                 if default is not None
             }
-    raise ValueError(f"bakeoff/{folder}/{name}.py has no function build")
+    raise ValueError(f"bakeoff/{folder}/{name}.py has no function {function}")
 
 
-def _choices(annotation: ast.expr | None) -> tuple[Any, ...]:
-    """The values of a `Literal[...]` annotation, else none."""
+def _written(choice: object) -> str:
+    """A choice as a study file has it."""
+    return str(choice).lower() if isinstance(choice, bool) else str(choice)
+
+
+def choices(annotation: ast.expr | None) -> tuple[Any, ...]:
+    """The values of a `Literal[...]` annotation; () for any other."""
     if (
         isinstance(annotation, ast.Subscript)
         and isinstance(annotation.value, ast.Name)

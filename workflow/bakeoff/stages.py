@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 
 from bakeoff import plugins
+from bakeoff.data import registry as sources
 from bakeoff.models import registry
 from bakeoff.provenance import code_digest
 
-SOURCES = "data/sources"
 POLICIES = "train/policies"
 
 
 @cache
 def prepare(source: str) -> str:
     """Digest for a data set of this source."""
-    return code_digest("bakeoff.data.step", plugins.module(SOURCES, source))
+    return code_digest("bakeoff.data.step", sources.module_of(source))
 
 
-@cache
 def train(builder: str, policy: str) -> str:
     """Digest for runs of this builder's models with this augmentation policy."""
-    return code_digest("bakeoff.train.step", registry.module_of(builder), plugins.module(POLICIES, policy))
+    modules = registry.module_of(builder), plugins.module(POLICIES, policy)
+    return _with_outside(builder, _digest("bakeoff.train.step", *modules))
+
+
+def profile(builder: str) -> str:
+    """Digest for profiles of this builder's models."""
+    return _with_outside(builder, _digest("bakeoff.profile.step", registry.module_of(builder)))
 
 
 @cache
-def profile(builder: str) -> str:
-    """Digest for profiles of this builder's models."""
-    return code_digest("bakeoff.profile.step", registry.module_of(builder))
+def _digest(*modules: str) -> str:
+    return code_digest(*modules)
+
+
+def _with_outside(builder: str, digest: str) -> str:
+    """The digest of a step's code and of what the builder runs outside this package, such as a net of one's own."""
+    outside = registry.code_outside(builder)
+    return digest if outside is None else hashlib.sha256(f"{digest} {outside}".encode()).hexdigest()[:16]
 
 
 @cache

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
+import itertools
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -24,17 +25,19 @@ from pydantic_core import PydanticCustomError
 
 from bakeoff import plugins, studyfile
 from bakeoff.compare.spec import CompareSettings, Comparison
+from bakeoff.data import registry as sources
 from bakeoff.data.source import Info
 from bakeoff.data.spec import DataSettings
+from bakeoff.errors import UserError
 from bakeoff.evaluate.spec import EvaluateSettings
 from bakeoff.layout import RESERVED
-from bakeoff.models import registry
+from bakeoff.models import initial, registry
 from bakeoff.problems import NAME, ONE_LINE, Problem, explain, nearest, one_of, report
 from bakeoff.profile.spec import ProfileSettings
 from bakeoff.report.spec import ReportSettings
-from bakeoff.stages import POLICIES, SOURCES
+from bakeoff.stages import POLICIES
 from bakeoff.studyfile import Document, KeyPath
-from bakeoff.train.spec import Recipe
+from bakeoff.train.spec import Recipe, TrainSettings
 
 Name = Annotated[str, StringConstraints(pattern=NAME)]
 Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
@@ -43,29 +46,6 @@ Several = Field(min_length=1)
 
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DatasetEntry(DataSettings):
-    """A data set of the grid: the name of a source, or a name of one's own with `source` and settings."""
-
-    name: Name
-    source: str = Field(default_factory=lambda data: data["name"], validate_default=True)
-
-    @field_validator("source")
-    @classmethod
-    def _known(cls, source: str) -> str:
-        return one_of("data set", source, plugins.names(SOURCES), "datasets")
-
-    @property
-    def info(self) -> Info:
-        """Facts about the source."""
-        info: Info = importlib.import_module(plugins.module(SOURCES, self.source)).INFO
-        return info
-
-    @property
-    def size(self) -> int:
-        """Side of the prepared images in pixels."""
-        return self.image_size or self.info.size
 
 
 class _PluginEntry(BaseModel):
@@ -85,14 +65,16 @@ class _PluginEntry(BaseModel):
         known = self._known_options()
         return {name: option.read(given.get(name, option.default)) for name, option in known.items()}
 
+    def _no_such(self, key: str, known: Mapping[str, plugins.Option]) -> str:
+        return f"no such option; {nearest(key, known, 'its options are') if known else 'it has no options'}"
+
     @model_validator(mode="after")
     def _options_fit(self) -> Self:
         known = self._known_options()
         problems = {}
         for key, value in (self.__pydantic_extra__ or {}).items():
             if key not in known:
-                hint = nearest(key, known, "its options are") if known else "it has no options"
-                problems[key] = f"no such option; {hint}"
+                problems[key] = self._no_such(key, known)
             elif problem := known[key].problem(value):
                 problems[key] = f"{value!r} {problem}"
         if problems:
@@ -100,6 +82,29 @@ class _PluginEntry(BaseModel):
             others = "".join(f"{other}: {problem}; " for other, problem in problems.items())
             raise PydanticCustomError("option", "{text}", {"key": key, "text": text + others})
         return self
+
+
+class DatasetEntry(DataSettings, _PluginEntry):
+    """A data set of the grid: the name of a source, or a name of one's own with `source`, settings and its options."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    source: str = Field(default_factory=lambda data: data["name"], validate_default=True)
+
+    @field_validator("source")
+    @classmethod
+    def _known(cls, source: str) -> str:
+        return one_of("data set", source, sources.names(), "datasets")
+
+    def _known_options(self) -> dict[str, plugins.Option]:
+        return sources.options_of(self.source)
+
+    def _no_such(self, key: str, known: Mapping[str, plugins.Option]) -> str:
+        return f"no such key; {nearest(key, [*DataSettings.model_fields, *known], 'the keys here are')}"
+
+    def info(self, data_root: Path) -> Info:
+        """Facts about the source. Raises UserError when its files, or what they are, cannot be told."""
+        return sources.info(self.source, self.options, data_root)
 
 
 class ModelEntry(_PluginEntry):
@@ -110,7 +115,11 @@ class ModelEntry(_PluginEntry):
     @field_validator("builder")
     @classmethod
     def _known(cls, builder: str) -> str:
-        return builder if registry.is_known(builder) else one_of("model", builder, registry.names(), "models")
+        try:
+            known = registry.is_known(builder)
+        except UserError as error:  # about a file of one's own
+            raise PydanticCustomError("builder", "{text}", {"text": str(error)}) from None
+        return builder if known else one_of("model", builder, registry.names(), "models")
 
     def _known_options(self) -> dict[str, plugins.Option]:
         return registry.options_of(self.builder)
@@ -159,6 +168,15 @@ class Exclusion(_Settings):
         """Whether the run at this place of the grid is to be left out."""
         return all(place[axis] in values for axis, values in self.wanted().items())
 
+    def takes(self, recipe: str, model: str) -> bool:
+        """Whether every run of this recipe and this model is to be left out."""
+        wanted = self.wanted()
+        return (
+            wanted.keys() <= {"recipe", "model"}
+            and recipe in wanted.get("recipe", [recipe])
+            and model in wanted.get("model", [model])
+        )
+
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if not self.wanted():
@@ -172,9 +190,18 @@ def _named(key: str) -> BeforeValidator:
     """A bare word stands for an entry of that plug-in; the slash of `timm/resnet18` cannot be in a name."""
 
     def expand(value: object) -> object:
-        return {"name": value.replace("/", "-").lower(), key: value} if isinstance(value, str) else value
+        return {"name": registry.default_name(value), key: value} if isinstance(value, str) else value
 
     return BeforeValidator(expand)
+
+
+def _source_named(value: object) -> object:
+    """A bare word `folder:PATH` or `csv:PATH` stands for the images there, under the name of the folder or table."""
+    kind, colon, path = value.partition(":") if isinstance(value, str) else ("", "", "")
+    if not colon or kind not in sources.names() or not sources.reads_files(kind):
+        return value
+    name = re.sub(r"[^a-z0-9_.-]+", "-", Path(path).stem.lower()).strip("-_.")
+    return {"name": name or kind, "source": kind, sources.PLACE: path}
 
 
 def _or_word(entry: type[BaseModel]) -> WithJsonSchema:
@@ -191,7 +218,9 @@ class Study(_Settings):
     """CPU threads of one run. Several runs of one thread beside each other are faster than one run of several."""
     data_root: Annotated[str, StringConstraints(min_length=1, pattern=ONE_LINE)] = "data"
     """Folder in which data sets are looked for, and into which they are downloaded."""
-    datasets: Annotated[list[Annotated[DatasetEntry, _named("source"), _or_word(DatasetEntry)]], Several]
+    datasets: Annotated[
+        list[Annotated[DatasetEntry, _named("source"), BeforeValidator(_source_named), _or_word(DatasetEntry)]], Several
+    ]
     models: Annotated[list[Annotated[ModelEntry, _named("builder"), _or_word(ModelEntry)]], Several]
     augmentations: Annotated[
         list[Annotated[AugmentationEntry, _named("policy"), _or_word(AugmentationEntry)]], Several
@@ -201,6 +230,7 @@ class Study(_Settings):
     exclude: list[Exclusion] = []
     comparisons: list[Comparison] = []
     """The questions. Default: all models against the first."""
+    train: TrainSettings = TrainSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     compare: CompareSettings = CompareSettings()
     profile: ProfileSettings = ProfileSettings()
@@ -260,6 +290,8 @@ def check(document: Document) -> Study:
             parts[key] = _adapter(key).validate_json(json.dumps(data[key]), strict=True)
         except ValidationError as error:
             problems += explain(error, key, data[key], _keys_in(field.annotation))
+    problems += _source_problems(parts)
+    problems += _weights_problems(parts)
     problems += _cross_problems(parts)
     report(document, problems)
     return Study.model_validate_json(json.dumps(data), strict=True)
@@ -281,6 +313,43 @@ def _unknown_keys(data: Mapping[str, Any]) -> Iterator[Problem]:
     for key in data:
         if key not in Study.model_fields:
             yield (key,), f"no such key; {nearest(key, Study.model_fields.keys(), 'the keys are')}"
+
+
+def _source_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong with the data sets that only their files, or several options together, tell."""
+    if "datasets" not in parts or "data_root" not in parts:
+        return
+    entries: list[DatasetEntry] = parts["datasets"]
+    for i, entry in enumerate(entries):
+        try:
+            info = entry.info(Path(parts["data_root"]))
+        except UserError as error:
+            yield ("datasets", i), str(error)
+            continue
+        if (entry.image_size or info.size) is None:
+            yield (
+                ("datasets", i),
+                "needs image_size: its images have no size of their own; write it as a mapping with image_size: 64",
+            )
+
+
+def _weights_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
+    """Initial weights that are not there: files, and published weights of models that have none."""
+    for name, recipe in parts.get("recipes", {}).items():
+        if problem := initial.problem(recipe.weights):
+            yield ("recipes", name, "weights"), problem
+    if not parts.keys() >= {"models", "recipes", "exclude"}:
+        return
+    for recipe, model in itertools.product(parts["recipes"], parts["models"]):
+        none = not registry.publishes_weights(model.builder) and not registry.is_control(model.builder)
+        if parts["recipes"][recipe].weights != initial.PRETRAINED or not none:
+            continue
+        if not any(e.takes(recipe, model.name) for e in parts["exclude"]):
+            yield (
+                ("recipes", recipe, "weights"),
+                f"'pretrained': {model.name} has no published weights; "
+                f"leave it out with exclude: [{{model: {model.name}, recipe: {recipe}}}]",
+            )
 
 
 def _cross_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:

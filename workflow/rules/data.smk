@@ -15,15 +15,17 @@ rule prepare:
         "logs/prepare/{dataset}-{spec}.tsv"
     conda:
         "../../envs/bakeoff.yaml"
-    threads: 1
+    threads: lambda wildcards: GRID.data_threads(wildcards.dataset)
     resources:
         mem_mb=4000,
         runtime=60,
-        # A place, not a setting: resources are not among the reasons to run a job again.
+        # Places, not settings: resources are not among the reasons to run a job again.
         data_root=STUDY.data_root,
+        place=lambda wildcards: GRID.data_place(wildcards.dataset),
     params:
         spec=lambda wildcards: spec_argument(GRID.data_spec(wildcards.dataset)),
         code=lambda wildcards: GRID.data_code(wildcards.dataset),
     shell:
         "python -m bakeoff prepare --spec {params.spec:q} --code {params.code:q}"
-        " --data-root {resources.data_root:q} --out $(dirname {output.manifest:q}) 2> {log:q}"
+        " --data-root={resources.data_root:q} --place={resources.place:q} --threads={threads}"
+        " --out $(dirname {output.manifest:q}) 2> {log:q}"

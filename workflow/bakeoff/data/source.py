@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -12,12 +13,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Info:
-    """Facts about a data set that are known without its bytes."""
+    """Facts about a data set that are known without decoding any image."""
 
     title: str
+    """Its name in words; "" for a user's own images, which go by their name in the study."""
     origin: str
     channels: int
-    size: int
+    size: int | None
+    """Side of its images in pixels; None when they have no common one, so that a study must give `image_size`."""
     class_names: tuple[str, ...]
     official_test: bool
     flip: bool
@@ -29,17 +32,46 @@ class Info:
         return len(self.class_names)
 
 
+class Pixels(Protocol):
+    """Images that are decoded when they are wanted, so that a data set need not fit into memory."""
+
+    def __len__(self) -> int:
+        """Number of images."""
+
+    def take(self, rows: NDArray[np.int64], size: int, workers: int) -> NDArray[np.uint8]:
+        """The images at these places [n, C, size, size], decoded by so many threads.
+
+        Raises Unreadable, which names every one of them that cannot be decoded.
+        """
+
+
+class Unreadable(Exception):
+    """Images that cannot be decoded: for each its row, and a text that names the file and says why."""
+
+    def __init__(self, problems: Mapping[int, str]) -> None:
+        super().__init__("; ".join(problems.values()))
+        self.problems = dict(problems)
+
+
 @dataclass(frozen=True)
 class Images:
-    """Images [N, channels, size, size] uint8 with labels [N] int64, in the order of the source."""
+    """Images in the order of the source: [N, channels, size, size] uint8, or decoded when wanted; labels [N] int64."""
 
-    pixels: NDArray[np.uint8]
+    pixels: NDArray[np.uint8] | Pixels
     labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
 
 
 @dataclass(frozen=True)
 class Raw:
-    """A data set as its source gives it; `test` is None when it has no official test set."""
+    """A data set as its source gives it; `test` and `val` are None when it has no official ones."""
 
     train: Images
     test: Images | None
+    val: Images | None = None
+    class_names: tuple[str, ...] | None = None
+    """The names, when the source's Info could only number the classes."""
+    skip_unreadable: bool = False
+    """Whether images that cannot be decoded are left out (and listed) instead of ending the step."""

@@ -2,82 +2,181 @@
 
 from __future__ import annotations
 
-import importlib
+import hashlib
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bakeoff import plugins
-from bakeoff.data import arrays
+from bakeoff.data import arrays, registry
 from bakeoff.data.arrays import PARTS, Part, Split
-from bakeoff.data.source import Images, Info, Raw
+from bakeoff.data.source import Images, Info, Raw, Unreadable
 from bakeoff.data.spec import DataSettings
 from bakeoff.data.split import stratified_order
 from bakeoff.errors import UserError
-from bakeoff.provenance import Json, environment, validated, write_record
+from bakeoff.provenance import Json, at_path, environment, validated, write_record
 from bakeoff.seeding import stream_seed
 
+# What is held in memory at a time: this many bytes of resized images.
+_CHUNK = 64 * 2**20
 
-def run(spec: Json, out: Path, code: str, data_root: Path) -> Path:
-    """Write the arrays of one data set and `manifest.json` into the folder `out`; returns the manifest's path."""
-    source = importlib.import_module(plugins.module("data/sources", spec["source"]))
+
+def run(spec: Json, out: Path, code: str, data_root: Path, place: str = "", threads: int = 1) -> Path:
+    """Write the arrays of one data set and `manifest.json` into the folder `out`; returns the manifest's path.
+
+    `place` is the path of a user's own images, as the study has it. Raises UserError when they are not those that the
+    spec was made for, or an image cannot be decoded (and is not to be left out).
+    """
+    source = at_path(spec, "source")
     settings = validated(DataSettings, spec, "settings")
-    info: Info = source.INFO
-    raw: Raw = source.load(data_root)
-    check(spec["source"], info, raw)
-
+    given = dict(spec.get("options", {})) | ({registry.PLACE: place} if place else {})
+    options = registry.complete(source, given)
+    if registry.content(source, options, data_root) != spec.get("content"):
+        raise UserError(f"{place or source}: its images are not those that the study was read with; start it again")
+    info = registry.info(source, options, data_root)
     size = settings.image_size or info.size
-    splits = split(raw, settings, stream_seed(settings.split_seed, "split", spec["name"]))
-    written: list[Path] = []
-    for part in PARTS:
-        resized = Split(resize(splits[part].pixels, size), splits[part].labels, splits[part].ids)
-        written += arrays.save(out, part, resized)
-        splits[part] = resized
+    if size is None:
+        raise UserError(f"{source}: needs image_size: its images have no size of their own")
+    raw = registry.load(source, options, data_root)
+    check(source, info, raw)
+
+    seed = stream_seed(settings.split_seed, "split", spec["name"])
+    left_out: dict[int, str] = {}
+    try:
+        written = write(split(raw, settings, seed), out, info.channels, size, threads)
+    except Unreadable as error:
+        left_out = error.problems
+        if not raw.skip_unreadable:
+            raise UserError(_damage(source, left_out)) from None
+        written = write(split(raw, settings, seed, left_out), out, info.channels, size, threads)
     manifest = out / "manifest.json"
-    write_record(manifest, "data", spec, code, describe(info, size, splits), written)
+    body = describe(info, size, {part: arrays.load(out, part) for part in PARTS})
+    body["title"] = info.title or spec["name"]
+    body["class_names"] = list(raw.class_names or info.class_names)
+    body["left_out"] = [left_out[row] for row in sorted(left_out)]
+    write_record(manifest, "data", spec, code, body, written)
     return manifest
 
 
+def _damage(source: str, problems: dict[int, str]) -> str:
+    first = [problems[row] for row in sorted(problems)[:10]]
+    more = [f"... and {len(problems) - 10} more"] if len(problems) > 10 else []
+    remedy = "mend or remove them, or leave them out with skip_broken: true"
+    noun = "image" if len(problems) == 1 else "images"
+    return "\n  ".join([f"{source}: {len(problems)} {noun} cannot be read; {remedy}", *first, *more])
+
+
 def check(name: str, info: Info, raw: Raw) -> None:
-    """Raise UserError when the images are not what the data set's INFO promises."""
-    for part, images in (("train", raw.train), ("test", raw.test)):
+    """Raise UserError when the images are not what the data set's Info promises."""
+    if raw.class_names is not None and len(raw.class_names) != info.classes:
+        raise UserError(f"{name}: has {len(raw.class_names)} classes, not {info.classes}; correct the option classes")
+    for part, images in (("train", raw.train), ("val", raw.val), ("test", raw.test)):
         if images is None:
             continue
-        shape = (info.channels, info.size, info.size)
-        if images.pixels.dtype != np.uint8 or images.pixels.shape[1:] != shape or len(images.pixels) == 0:
-            raise UserError(f"{name}: its {part} images are not bytes of {'x'.join(map(str, shape))}")
+        if isinstance(images.pixels, np.ndarray):
+            shape = (info.channels, info.size, info.size)
+            if images.pixels.dtype != np.uint8 or images.pixels.shape[1:] != shape or len(images.pixels) == 0:
+                raise UserError(f"{name}: its {part} images are not bytes of {'x'.join(map(str, shape))}")
         if len(images.pixels) != len(images.labels):
             raise UserError(f"{name}: {len(images.pixels)} {part} images but {len(images.labels)} labels")
+        if len(images) == 0:
+            raise UserError(f"{name}: has no {part} images")
         if images.labels.min() < 0 or images.labels.max() >= info.classes:
             raise UserError(f"{name}: a {part} label is outside 0..{info.classes - 1}")
 
 
-def split(raw: Raw, settings: DataSettings, seed: int) -> dict[Part, Split]:
-    """Cut the images into train, val and test, stratified by class. An official test set stays the test set."""
-    order = stratified_order(raw.train.labels, seed)
+@dataclass(frozen=True)
+class Choice:
+    """Some rows of the images of a source, with the ids that they have in the whole source."""
+
+    images: Images
+    rows: NDArray[np.int64]
+    first_id: int
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Labels [N] of the chosen images."""
+        return self.images.labels[self.rows]
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """Ids [N] of the chosen images."""
+        return self.rows + self.first_id
+
+    def cut(self, n: int) -> tuple[Choice, Choice]:
+        """The first n, and the rest."""
+        return Choice(self.images, self.rows[:n], self.first_id), Choice(self.images, self.rows[n:], self.first_id)
+
+
+def split(raw: Raw, settings: DataSettings, seed: int, left_out: Collection[int] = ()) -> dict[Part, Choice]:
+    """Cut the images into train, val and test, stratified by class. Official val and test sets stay what they are.
+
+    Images whose ids are in `left_out` are treated as if they had never been there.
+    """
+    rest = _readable(raw.train, 0, left_out)
+    rest = Choice(rest.images, rest.rows[stratified_order(rest.labels, seed)], 0)
+    n_train, n_val = len(raw.train), len(raw.val) if raw.val else 0
     if raw.test is None:
-        n_test = round(settings.test_fraction * len(order))
-        test = _take(raw.train, order[:n_test])
-        order = order[n_test:]
+        test, rest = rest.cut(round(settings.test_fraction * len(rest.rows)))
     else:
-        ids = len(raw.train.labels) + np.arange(len(raw.test.labels), dtype=np.int64)
-        test = Split(raw.test.pixels, raw.test.labels, ids)
-    n_val = round(settings.val_fraction * len(order))
-    splits: dict[Part, Split] = {
-        "train": _take(raw.train, order[n_val:]),
-        "val": _take(raw.train, order[:n_val]),
-        "test": test,
-    }
-    counts = {part: len(splits[part]) for part in PARTS}
+        test = _readable(raw.test, n_train + n_val, left_out)
+    if raw.val is None:
+        val, rest = rest.cut(round(settings.val_fraction * len(rest.rows)))
+    else:
+        val = _readable(raw.val, n_train, left_out)
+    splits: dict[Part, Choice] = {"train": rest, "val": val, "test": test}
+    counts = {part: len(splits[part].rows) for part in PARTS}
     if not all(counts.values()):
         raise UserError(f"too few images for these fractions: {counts}; change val_fraction or test_fraction")
     return splits
 
 
-def _take(images: Images, chosen: NDArray[np.int64]) -> Split:
-    return Split(images.pixels[chosen], images.labels[chosen], chosen)
+def _readable(images: Images, first_id: int, left_out: Collection[int]) -> Choice:
+    ids = np.arange(first_id, first_id + len(images), dtype=np.int64)
+    kept = ids[~np.isin(ids, list(left_out))] if left_out else ids
+    return Choice(images, kept - first_id, first_id)
+
+
+def write(splits: dict[Part, Choice], out: Path, channels: int, size: int, workers: int) -> list[Path]:
+    """Write the arrays of all parts, a chunk at a time; returns their files.
+
+    Raises Unreadable, after all parts were tried, with the ids of the images that cannot be decoded.
+    """
+    written: list[Path] = []
+    problems: dict[int, str] = {}
+    for part in PARTS:
+        choice = splits[part]
+        shape = (len(choice.rows), channels, size, size)
+        try:
+            written += arrays.save(out, part, _chunks(choice, shape, workers), shape, choice.labels, choice.ids)
+        except Unreadable as error:
+            problems |= error.problems
+    if problems:
+        raise Unreadable(problems)
+    return written
+
+
+def _chunks(choice: Choice, shape: tuple[int, int, int, int], workers: int) -> Iterator[NDArray[np.uint8]]:
+    """The chosen images, resized, in chunks [n, C, size, size]. Raises Unreadable when all were tried."""
+    n = max(1, _CHUNK // (shape[1] * shape[2] * shape[3]))
+    problems: dict[int, str] = {}
+    pixels = choice.images.pixels
+    for start in range(0, len(choice.rows), n):
+        rows = choice.rows[start : start + n]
+        if isinstance(pixels, np.ndarray):
+            yield resize(pixels[rows], shape[2])
+            continue
+        try:
+            chunk = pixels.take(rows, shape[2], workers)
+        except Unreadable as error:
+            problems |= {choice.first_id + row: problem for row, problem in error.problems.items()}
+        if not problems:  # else only to find the others
+            yield chunk
+    if problems:
+        raise Unreadable(problems)
 
 
 def resize(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -120,5 +219,10 @@ def _count(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 def _overlap(splits: dict[Part, Split]) -> int:
     """How many test images are, byte for byte, among the images that training or the choice of epoch sees."""
-    seen = {image.tobytes() for part in (splits["train"], splits["val"]) for image in part.pixels}
-    return sum(image.tobytes() in seen for image in splits["test"].pixels)
+    seen = {_digest(image) for part in (splits["train"], splits["val"]) for image in part.pixels}
+    return sum(_digest(image) in seen for image in splits["test"].pixels)
+
+
+def _digest(image: NDArray[np.uint8]) -> bytes:
+    """16 bytes for an image: a million of them fit into memory."""
+    return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()

@@ -1,1 +1,4 @@
-"""Data sets, one file each, with `INFO` (what a study must know before) and `load(data_root)` (the images)."""
+"""Data sets, one file each: `INFO` (what a study must know before) or `info(data_root, ...)`, and a function `load`.
+
+A user's own images also have `content(data_root, ...)`, the digest of their bytes.
+"""

@@ -1,0 +1,1 @@
+"""Data sets that a library reads: one file a library."""
