@@ -178,13 +178,13 @@ def test_versions_of_the_packages_imported_count(package: Path, monkeypatch: pyt
 
 def test_a_build_for_another_accelerator_is_the_same_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provenance.importlib.metadata, "version", lambda name: f"2.15.0+{name}")
-    provenance._version.cache_clear()
+    provenance.version.cache_clear()
     try:
-        assert provenance._version("torch") == "2.15.0"
+        assert provenance.version("torch") == "2.15.0"
     finally:
         monkeypatch.undo()
-        provenance._version.cache_clear()
-    assert provenance._version("no-such-package") is None
+        provenance.version.cache_clear()
+    assert provenance.version("no-such-package") is None
 
 
 def test_the_closure_names_modules_and_packages(package: Path) -> None:

@@ -92,8 +92,12 @@ def _inspect(file: Path, modified: int, module: str, root: str) -> tuple[str, fr
             names.add(source)
             if source.split(".")[0] == root:  # what is imported may itself be a module
                 names.update(f"{source}.{alias.name}" for alias in node.names)
-    text = json.dumps(_stable_dump(tree))
-    return hashlib.sha256(text.encode()).hexdigest(), frozenset(names)
+    return tree_digest(tree), frozenset(names)
+
+
+def tree_digest(tree: ast.Module) -> str:
+    """Hex sha256 of a syntax tree, without comments, docstrings and formatting."""
+    return hashlib.sha256(json.dumps(_stable_dump(tree)).encode()).hexdigest()
 
 
 def import_closure(modules: Iterable[str], package: Path = PACKAGE) -> tuple[dict[str, Path], set[str]]:
@@ -120,8 +124,8 @@ def import_closure(modules: Iterable[str], package: Path = PACKAGE) -> tuple[dic
 
 
 @cache
-def _version(package: str) -> str | None:
-    """Without what follows a "+": the same release for another accelerator is the same code."""
+def version(package: str) -> str | None:
+    """Of a package; without what follows a "+": the same release for another accelerator is the same code."""
     return (_full_version(package) or "").partition("+")[0] or None
 
 
@@ -141,7 +145,7 @@ def code_digest(*modules: str, package: Path = PACKAGE) -> str:
         parts.append((module, _inspect(file, file.stat().st_mtime_ns, module, root)[0]))
         if file.name == "__init__.py" and module != root:
             parts.extend((f"{module}/{data.name}", sha256(data)) for data in _data_files(file.parent))
-    parts.extend((name, _version(name)) for name in others)
+    parts.extend((name, version(name)) for name in others)
     return hashlib.sha256(canonical(sorted(parts, key=lambda part: part[0])).encode()).hexdigest()[:16]
 
 

@@ -24,7 +24,8 @@ def run(spec: Mapping[str, Any], out: Path, code: str, device: str, threads: int
     """Write the record of one model's costs to `out`, and return `out`.
 
     `spec` holds the fields of ProfileSpec; `device` ("auto", "cpu" or "cuda") and `threads` are what this machine gives
-    to it. A model that cannot take such images gives a record with status "failed" and the reason.
+    to it. A model that cannot take such images gives a record with status "failed" and the reason, a control method one
+    with status "skipped".
     """
     job = validated(ProfileSpec, {**spec, "device": device, "threads": threads})
     write_record(out, "profile", spec, code, profile_model(job))
@@ -38,16 +39,8 @@ def profile_model(job: ProfileSpec) -> Json:
     """
     device = _resolve(job.device)
     before = weather.look(device)
-    status, reason = "done", None
     with _conditions(job.threads):
-        try:
-            costs = _costs(job, device)
-        except UserError as error:
-            status, reason, costs = "failed", str(error).partition("\n")[0], _no_costs()
-        except RuntimeError as error:
-            if not throughput.is_out_of_memory(error):
-                raise
-            status, reason, costs = "failed", f"out of memory on {device} with one image", _no_costs()
+        status, reason, costs = _outcome(job, device)
     gpu = torch.cuda.get_device_name() if device == "cuda" else None
     machine = environment(_PACKAGES)
     return {
@@ -65,6 +58,21 @@ def profile_model(job: ProfileSpec) -> Json:
             "torch": torch.__version__,
         },
     }
+
+
+def _outcome(job: ProfileSpec, device: str) -> tuple[str, str | None, Json]:
+    """Status, the reason when it is not "done", and the costs."""
+    if registry.is_control(job.model.builder):
+        reason = "what a fitted control method costs depends on the images that it was fitted to"
+        return "skipped", reason, _no_costs()
+    try:
+        return "done", None, _costs(job, device)
+    except UserError as error:
+        return "failed", str(error).partition("\n")[0], _no_costs()
+    except RuntimeError as error:
+        if not throughput.is_out_of_memory(error):
+            raise
+        return "failed", f"out of memory on {device} with one image", _no_costs()
 
 
 def _resolve(device: str) -> str:

@@ -1,0 +1,1 @@
+"""Control methods of our own, one file each, with a function `build(classes, seed, *, options)`."""
