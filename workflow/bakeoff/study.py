@@ -195,17 +195,23 @@ def _named(key: str) -> BeforeValidator:
     return BeforeValidator(expand)
 
 
-def _source_named(value: object) -> object:
-    """A bare word `folder:PATH` or `csv:PATH` stands for the images there, under the name of the folder or table."""
-    kind, colon, path = value.partition(":") if isinstance(value, str) else ("", "", "")
-    if not colon or kind not in sources.names() or not sources.reads_files(kind):
+def _place_in_source(value: object) -> object:
+    """The source `folder:PATH` or `csv:PATH` stands for the images there; by default under the name of the folder."""
+    given = {"source": value} if isinstance(value, str) else value
+    if not isinstance(given, dict) or not isinstance(given.get("source"), str):
+        return value
+    kind, colon, path = given["source"].partition(":")
+    if not colon or sources.PLACE in given or kind not in sources.names() or not sources.reads_files(kind):
         return value
     name = re.sub(r"[^a-z0-9_.-]+", "-", Path(path).stem.lower()).strip("-_.")
-    return {"name": name or kind, "source": kind, sources.PLACE: path}
+    return {"name": name or kind, **given, "source": kind, sources.PLACE: path}
 
 
 def _or_word(entry: type[BaseModel]) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [{"type": "string"}, entry.model_json_schema()]})
+
+
+_Dataset = Annotated[DatasetEntry, _named("source"), BeforeValidator(_place_in_source), _or_word(DatasetEntry)]
 
 
 class Study(_Settings):
@@ -218,9 +224,7 @@ class Study(_Settings):
     """CPU threads of one run. Several runs of one thread beside each other are faster than one run of several."""
     data_root: Annotated[str, StringConstraints(min_length=1, pattern=ONE_LINE)] = "data"
     """Folder in which data sets are looked for, and into which they are downloaded."""
-    datasets: Annotated[
-        list[Annotated[DatasetEntry, _named("source"), BeforeValidator(_source_named), _or_word(DatasetEntry)]], Several
-    ]
+    datasets: Annotated[list[_Dataset], Several]
     models: Annotated[list[Annotated[ModelEntry, _named("builder"), _or_word(ModelEntry)]], Several]
     augmentations: Annotated[
         list[Annotated[AugmentationEntry, _named("policy"), _or_word(AugmentationEntry)]], Several

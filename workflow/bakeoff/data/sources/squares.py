@@ -17,7 +17,7 @@ from bakeoff.data.source import Images, Info, Raw
 from bakeoff.errors import UserError
 
 SIZE = 32
-_HALF_SIDES = (3, 5, 7, 9, 11, 13)
+_HALF_SIDES = (3, 5, 7, 9, 11)
 _MOST_CLASSES = 2 * len(_HALF_SIDES)
 _MOST_IMAGES = 1_000_000
 # Bytes that decide an image, before those of its noise: row, column, shades of square and background.
@@ -60,9 +60,10 @@ def draw(label: int, channels: int, key: str) -> NDArray[np.uint8]:
     head = np.frombuffer(stream, np.uint8, _HEAD).astype(np.int64)
     noise = np.frombuffer(stream, np.uint8, offset=_HEAD).reshape(channels, SIZE, SIZE)
     half = _HALF_SIDES[label // 2]
-    row, column = (half + position * (SIZE - 2 * half) // 256 for position in head[:2])
-    rows, columns = np.abs(np.arange(SIZE) - row)[:, None], np.abs(np.arange(SIZE) - column)[None]
     # The corners of a square that stands on one are 7/5 of half a side away, near enough to the root of 2.
+    reach = 7 * half // 5 if label % 2 else half
+    row, column = (reach + position * (SIZE - 2 * reach) // 256 for position in head[:2])
+    rows, columns = np.abs(np.arange(SIZE) - row)[:, None], np.abs(np.arange(SIZE) - column)[None]
     inside = (5 * (rows + columns) <= 7 * half) if label % 2 else (rows <= half) & (columns <= half)
     square, ground = 128 + head[2:5] // 2, head[5:8] // 3
     shades = np.where(inside, square[:channels, None, None], ground[:channels, None, None])
