@@ -39,7 +39,18 @@ except UserError as error:
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
-include: "workflow/rules/train.smk"
+include: "workflow/rules/tune.smk"
+
+
+if STUDY.train.seeds_together == 1:
+
+    include: "workflow/rules/train.smk"
+
+else:
+
+    include: "workflow/rules/train_together.smk"
+
+
 include: "workflow/rules/profile.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/compare.smk"

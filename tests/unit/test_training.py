@@ -1,4 +1,4 @@
-"""Training: schedule, optimizer, the loop, and the files of a run."""
+"""Training: the loop, and the files of a run."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -29,103 +27,14 @@ from bakeoff.device import gpu_name, prepare_device
 from bakeoff.errors import UserError
 from bakeoff.models import registry
 from bakeoff.provenance import check_files, read_record
-from bakeoff.train import loop, progress, step
-from bakeoff.train.loop import Epoch, Normalise, Outcome, Part, Streams, batches, predict, train
-from bakeoff.train.optimizer import Optimizer, make_schedule
-from bakeoff.train.policies import none, standard
+from bakeoff.train import job, loop, progress
+from bakeoff.train.feed import Normalise, Part, Streams
+from bakeoff.train.loop import Epoch, Outcome, predict, train
+from bakeoff.train.policies import none
 from bakeoff.train.spec import Recipe
 
 TrainRun = Callable[..., Path]
 LINEAR = {"optimizer": "sgd", "momentum": 0, "weight_decay": 0, "schedule": "constant", "warmup_epochs": 0}
-
-# --- schedule and optimizer
-
-
-def test_the_warm_up_is_linear_and_the_cosine_ends_near_zero() -> None:
-    lr_at = make_schedule(Recipe(epochs=10, lr=0.5, warmup_epochs=2, schedule="cosine"), steps_per_epoch=10)
-    rates = [lr_at(i) for i in range(100)]
-    assert rates[:20] == pytest.approx([0.5 * (i + 1) / 20 for i in range(20)])
-    assert rates[20] == 0.5
-    assert rates[60] == pytest.approx(0.25)
-    assert rates[20:] == sorted(rates[20:], reverse=True)
-    assert 0 < rates[-1] < 0.5 / 1000
-
-
-def test_the_constant_schedule_is_constant_after_the_warm_up() -> None:
-    lr_at = make_schedule(Recipe(epochs=3, lr=0.5, warmup_epochs=0.5, schedule="constant"), steps_per_epoch=4)
-    assert [lr_at(i) for i in range(12)] == [0.25, *[0.5] * 11]
-
-
-@given(
-    epochs=st.integers(1, 50),
-    steps=st.integers(1, 50),
-    lr=st.floats(1e-9, 1e9),
-    warmup=st.floats(0, 1e308),
-    schedule=st.sampled_from(["cosine", "constant"]),
-)
-def test_the_rate_is_never_above_its_peak_nor_negative(
-    epochs: int, steps: int, lr: float, warmup: float, schedule: Any
-) -> None:
-    lr_at = make_schedule(Recipe(epochs=epochs, lr=lr, warmup_epochs=warmup, schedule=schedule), steps)
-    rates = [lr_at(i) for i in range(epochs * steps)]
-    assert all(0 < rate <= lr * (1 + 1e-12) for rate in rates)
-    assert max(rates) == pytest.approx(lr)
-
-
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-@pytest.mark.parametrize("builder", ["tiny_cnn", "tiny_vit"])
-def test_norms_and_biases_do_not_decay(builder: str, optimizer: Any) -> None:
-    net = registry.build({"builder": builder, "options": {}}, channels=1, size=8, classes=3)
-    made = Optimizer(net, Recipe(optimizer=optimizer, weight_decay=0.3, lr=0.1))
-    decay = {p: weight_decay for parameters, weight_decay in made.groups for p in parameters}
-    assert len(decay) == len(list(net.parameters()))
-    kinds = Counter()
-    for module in net.modules():
-        for name, parameter in module.named_parameters(recurse=False):
-            is_norm = isinstance(module, nn.BatchNorm2d | nn.LayerNorm)
-            kinds["norm" if is_norm else name] += 1
-            assert decay[parameter] == (0.0 if is_norm or name == "bias" else 0.3), (module, name)
-    assert kinds["norm"] >= 6
-    assert kinds["bias"] >= 1
-    assert kinds["weight"] >= 4
-
-
-def test_frozen_parameters_are_left_out() -> None:
-    net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2)).requires_grad_(False)
-    net[1].requires_grad_(True)
-    made = Optimizer(net, Recipe())
-    assert [p.shape for parameters, _ in made.groups for p in parameters] == [(2, 3), (2,)]
-
-
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
-@pytest.mark.parametrize("kind", ["sgd", "adamw"])
-def test_steps_are_bit_for_bit_those_of_torchs_classes(kind: Any, momentum: float) -> None:
-    recipe = Recipe(optimizer=kind, lr=0.05, weight_decay=0.1, momentum=momentum)
-    nets = []
-    for ours in (True, False):
-        torch.manual_seed(0)
-        net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 3))
-        net.unused = nn.Linear(2, 2)  # never gets a gradient
-        optimizer = Optimizer(net, recipe) if ours else torch_optimizer(net, recipe)
-        for n in range(5):
-            for group in getattr(optimizer, "param_groups", []):
-                group["lr"] = recipe.lr / (n + 1)
-            optimizer.zero_grad()
-            nn.Sequential(*list(net)[:4])(torch.randn(8, 1, 4, 4)).square().mean().backward()
-            optimizer.step(recipe.lr / (n + 1)) if ours else optimizer.step()
-        nets.append(net.state_dict())
-    assert all(torch.equal(nets[0][name], nets[1][name]) for name in nets[1])
-
-
-def torch_optimizer(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    groups = [
-        {"params": [p for p in net.parameters() if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in net.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
-    nesterov = recipe.momentum > 0
-    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=True)
 
 
 @pytest.mark.parametrize(
@@ -136,53 +45,7 @@ def test_settings_that_cannot_be_meant_are_refused(wrong: dict[str, Any]) -> Non
         Recipe(**wrong)
 
 
-# --- batches
-
 AS_IT_IS = Normalise.of([0.0], [1 / 255], torch.device("cpu"))
-
-
-def numbered(n: int) -> Part:
-    """Images whose pixels are their number; so are their labels."""
-    numbers = torch.arange(n)
-    return Part(numbers.to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 8, 8), numbers)
-
-
-def drawn(n: int, batch_size: int, streams: Streams, epoch: int) -> list[list[int]]:
-    return [labels.tolist() for _, labels in batches(numbered(n), batch_size, none.build(8, False), streams, epoch)]
-
-
-@given(st.integers(2, 60), st.integers(1, 60), st.integers(0, 2**63 - 1), st.integers(1, 1000))
-def test_no_image_comes_twice_in_an_epoch(n: int, batch_size: int, seed: int, epoch: int) -> None:
-    batch_size = min(batch_size, n)
-    got = drawn(n, batch_size, Streams(seed, 0), epoch)
-    seen = [number for batch in got for number in batch]
-    assert len(seen) == len(set(seen)) == n // batch_size * batch_size
-    assert all(len(batch) == batch_size for batch in got)
-
-
-def test_images_keep_their_labels() -> None:
-    for images, labels in batches(numbered(50), 7, none.build(8, False), Streams(1, 2), 3):
-        assert torch.equal(images[:, 0, 0, 0].long(), labels)
-
-
-def test_order_and_draws_depend_on_seed_and_epoch_alone() -> None:
-    def changed(streams: Streams, epoch: int) -> dict[int, bytes]:
-        """The augmented image of each number."""
-        got = batches(numbered(200), 20, standard.build(8, False), streams, epoch)
-        return {
-            int(number): image.numpy().tobytes()
-            for images, numbers in got
-            for image, number in zip(images, numbers, strict=True)
-        }
-
-    assert drawn(200, 20, Streams(1, 2), 1) == drawn(200, 20, Streams(1, 9), 1)
-    orders = {str(drawn(200, 20, Streams(order, 2), epoch)) for order in (1, 2, 3) for epoch in (1, 2, 3)}
-    assert len(orders) == 9
-    # An image gets the same change whatever batch it falls into.
-    assert changed(Streams(1, 2), 1) == changed(Streams(5, 2), 1)
-    changes = {str(sorted(changed(Streams(1, draws), epoch).items())) for draws in (1, 2, 3) for epoch in (1, 2, 3)}
-    assert len(changes) == 9
-
 
 # --- the loop
 
@@ -195,7 +58,8 @@ def fit(net: nn.Module, part: Part | None = None, report: Callable[[Epoch], None
         part,
         part,
         recipe=Recipe(**{"epochs": 2, "batch_size": 5, **recipe}),
-        policy=none.build(8, False),
+        classes=2,
+        make_policy=lambda size: none.build(size, False),
         normalise=AS_IT_IS,
         streams=Streams(1, 2),
         report=report or (lambda _: None),
@@ -285,19 +149,21 @@ def test_a_last_smaller_batch_is_left_out() -> None:
 
 def test_validation_leaves_batch_norm_alone() -> None:
     torch.manual_seed(0)
-    net = registry.build({"builder": "tiny_cnn", "options": {"width": 4}}, channels=1, size=4, classes=2)
+    net = registry.build(
+        {"builder": "tiny_cnn", "options": {"width": 4, "norm": "batch"}}, channels=1, size=4, classes=2
+    )
     outcome = fit(net, epochs=4)
     tracked = net.state_dict()["1.num_batches_tracked"]
     assert tracked == outcome.best.epoch * 4
     before = weights(net)
-    predict(net, two_classes(), AS_IT_IS)
+    predict(net, two_classes(), AS_IT_IS, Recipe())
     assert not net.training
     assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
 
 
 def test_predictions_do_not_depend_on_the_batch_size() -> None:
     net, part = linear(), two_classes(50)
-    whole, parts = (predict(net, part, AS_IT_IS, batch_size=size) for size in (50, 7))
+    whole, parts = (predict(net, part, AS_IT_IS, Recipe(), batch_size=size) for size in (50, 7))
     assert whole.shape == (50, 2)
     assert torch.allclose(whole, parts, atol=1e-6)
 
@@ -409,9 +275,11 @@ def test_predictions_are_those_of_the_saved_weights_of_the_best_epoch(run: Path,
     net = registry.build({"builder": "lenet5", "options": {}}, channels=1, size=12, classes=10)
     net.load_state_dict(load_file(run / "model.safetensors"))
     manifest = read_record(digits / "manifest.json", "data")
-    normalise = Normalise.of(manifest["mean"], manifest["std"], torch.device("cpu"))
+    normalise = Normalise.of(manifest["mean"], manifest["std"], torch.device("cpu"), channels_last=True)
+    net.to(memory_format=torch.channels_last)
     for prefix, part in (("", arrays.load(digits, "test")), ("val_", arrays.load(digits, "val"))):
-        logits = predict(net, Part(torch.from_numpy(part.pixels), torch.from_numpy(part.labels)), normalise)
+        images = Part(torch.from_numpy(part.pixels), torch.from_numpy(part.labels))
+        logits = predict(net, images, normalise, Recipe())
         assert np.array_equal(saved[f"{prefix}logits"], logits.numpy())
     accuracy = float((saved["val_logits"].argmax(1) == saved["val_y_true"]).mean())
     assert accuracy == pytest.approx(record["val_accuracy"])
@@ -520,7 +388,7 @@ def handed_over(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[SimpleNamespac
         calls.append(SimpleNamespace(**given, **rest))
         return Outcome(diverged="was not trained")
 
-    monkeypatch.setattr(step, "train", instead)
+    monkeypatch.setattr(job, "train", instead)
     return calls
 
 

@@ -10,12 +10,14 @@ from pathlib import Path
 RESULTS = Path("results")
 
 DATA = "results/data/{dataset}-{spec}"
-RUN = "results/runs/{dataset}/{model}/{augmentation}/{recipe}-{spec}/seed{seed}"
+CELL = "results/runs/{dataset}/{model}/{augmentation}/{recipe}-{spec}"
+RUN = f"{CELL}/seed{{seed}}"
+TUNING = "results/tuning/{dataset}/{model}/{augmentation}/{recipe}-{spec}/tuning.json"
 PROFILE = "results/profiles/{model}-{spec}.json"
 STUDY = "results/{study}"
 
 # Folders of results/ that are not a study's: no study may carry such a name.
-RESERVED = frozenset({"data", "runs", "profiles"})
+RESERVED = frozenset({"data", "runs", "tuning", "profiles"})
 
 
 def data_dir(dataset: str, spec: str) -> Path:
@@ -28,6 +30,11 @@ def run_dir(dataset: str, model: str, augmentation: str, recipe: str, spec: str,
     return Path(
         RUN.format(dataset=dataset, model=model, augmentation=augmentation, recipe=recipe, spec=spec, seed=seed)
     )
+
+
+def tuning_path(dataset: str, model: str, augmentation: str, recipe: str, spec: str) -> Path:
+    """File of a cell's search for settings."""
+    return Path(TUNING.format(dataset=dataset, model=model, augmentation=augmentation, recipe=recipe, spec=spec))
 
 
 def profile_path(model: str, spec: str) -> Path:

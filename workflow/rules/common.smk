@@ -12,6 +12,10 @@ PROFILE_GPU = int(
     or (STUDY.profile.device == "auto" and device.machine_has_gpu())
 )
 
+# Places of work, not settings: resources are not among the reasons to run a job again. Empty: the step decides.
+LOADER_WORKERS = "" if STUDY.train.workers is None else str(STUDY.train.workers)
+RESIDENT_GB = "" if STUDY.train.resident_gb is None else str(STUDY.train.resident_gb)
+
 
 # Names are checked when the study is read; here they keep one file from matching two rules.
 wildcard_constraints:

@@ -3,9 +3,9 @@
 
 rule evaluate:
     input:
-        record=rules.train.output.record,
+        record=f"{RUN}/run.json",
         # The record holds the sha256 of the predictions, so it tells when they change; their time does not.
-        predictions=ancient(rules.train.output.predictions),
+        predictions=ancient(f"{RUN}/predictions.npz"),
     output:
         metrics=f"{RUN}/metrics.json",
     log:

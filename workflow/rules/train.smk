@@ -4,6 +4,7 @@
 rule train:
     input:
         data=lambda wildcards: GRID.data_dir(wildcards.dataset) / "manifest.json",
+        tuned=lambda wildcards: GRID.tuning_files(cell_of(wildcards)),
     output:
         record=f"{RUN}/run.json",
         predictions=f"{RUN}/predictions.npz",
@@ -20,6 +21,8 @@ rule train:
         gpu=GPU,
         mem_mb=8000,
         runtime=240,
+        loader_workers=LOADER_WORKERS,
+        resident_gb=RESIDENT_GB,
     params:
         spec=lambda wildcards: spec_argument(GRID.train_spec(cell_of(wildcards))),
         code=lambda wildcards: GRID.train_code(cell_of(wildcards)),
@@ -27,4 +30,6 @@ rule train:
         "python -m bakeoff train --spec {params.spec:q} --code {params.code:q}"
         " --dataset {wildcards.dataset:q} --model {wildcards.model:q} --augmentation {wildcards.augmentation:q}"
         " --recipe {wildcards.recipe:q} --seed {wildcards.seed:q}"
-        " --data $(dirname {input.data:q}) --out $(dirname {output.record:q}) 2> {log:q}"
+        " --data $(dirname {input.data:q}) --tuned={input.tuned:q}"
+        " --workers={resources.loader_workers:q} --resident-gb={resources.resident_gb:q}"
+        " --out $(dirname {output.record:q}) 2> {log:q}"

@@ -5,53 +5,24 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bakeoff.train.accelerate import Choice, choose
+from bakeoff.train.arithmetic import in_order, precise
 from bakeoff.train.augment import Policy
-from bakeoff.train.optimizer import Optimizer, make_schedule
-from bakeoff.train.spec import Recipe
-
-
-@dataclass(frozen=True)
-class Part:
-    """Images resident on the device: pixels [N, C, S, S] uint8 and labels [N] int64."""
-
-    pixels: Tensor
-    labels: Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-
-@dataclass(frozen=True)
-class Normalise:
-    """Bytes to floats of mean 0 and standard deviation 1 a channel, by the training images' figures in [0, 1]."""
-
-    scale: Tensor
-    shift: Tensor
-
-    @classmethod
-    def of(cls, mean: list[float], std: list[float], device: torch.device) -> Normalise:
-        """From the manifest's figures."""
-        std_, mean_ = (torch.tensor(v, dtype=torch.float32, device=device).view(1, -1, 1, 1) for v in (std, mean))
-        return cls(scale=1 / (255 * std_), shift=mean_ / std_)
-
-    def __call__(self, pixels: Tensor) -> Tensor:
-        """Pixels [B, C, S, S] uint8 to float32."""
-        return pixels.float() * self.scale - self.shift
-
-
-@dataclass(frozen=True)
-class Streams:
-    """Seeds of the two random streams of training; neither knows the model."""
-
-    order: int
-    augment: int
+from bakeoff.train.average import Average
+from bakeoff.train.feed import Feed, Normalise, Part, Streams
+from bakeoff.train.optimizer import Optimizer
+from bakeoff.train.parameters import blocks_of, freeze, parameter_groups
+from bakeoff.train.sampling import class_weights
+from bakeoff.train.schedule import Schedule, make_schedule
+from bakeoff.train.spec import Phase, Recipe
+from bakeoff.train.update import Learner, Loss
 
 
 @dataclass(frozen=True)
@@ -76,11 +47,37 @@ class Outcome:
     images: int = 0
     best: Epoch | None = None
     diverged: str | None = None
+    stopped_early: bool = False
+    steps_run_as: list[dict[str, object]] = field(default_factory=list)
+    """Of each phase, how its steps were run (see accelerate)."""
 
     @property
     def train_seconds(self) -> float:
         """Seconds of all epochs, validation not counted."""
         return sum(epoch.seconds for epoch in self.history)
+
+    def add(self, line: Epoch, images: int, patience: int | None) -> bool:
+        """Take in an epoch; returns whether it is the best so far.
+
+        That has the highest validation accuracy; among equals the lowest validation loss. A loss that is not finite
+        ends the run: it has diverged, which is a result. So does early stopping.
+        """
+        self.history.append(line)
+        self.images += images
+        if not math.isfinite(line.train_loss) or not math.isfinite(line.val_loss):
+            which = "validation" if math.isfinite(line.train_loss) else "training"
+            self.diverged = f"the {which} loss of epoch {line.epoch} is not finite"
+            return False
+        if self.best is None or (line.val_accuracy, -line.val_loss) > (self.best.val_accuracy, -self.best.val_loss):
+            self.best = line
+            return True
+        self.stopped_early = patience is not None and line.epoch - self.best.epoch >= patience
+        return False
+
+    @property
+    def ended(self) -> bool:
+        """Whether training is over before its last epoch."""
+        return self.stopped_early or self.diverged is not None
 
 
 def train(
@@ -89,92 +86,111 @@ def train(
     validation: Part,
     *,
     recipe: Recipe,
-    policy: Policy,
+    classes: int,
+    make_policy: Callable[[int], Policy],
     normalise: Normalise,
     streams: Streams,
     report: Callable[[Epoch], None],
     progress: Callable[[int, int], None],
+    workers: int = 0,
 ) -> Outcome:
     """Train `net` and leave it with the weights of its best epoch on the validation images.
 
-    The best epoch has the highest validation accuracy; among equals the lowest validation loss. A loss that is not
-    finite ends the run: it has diverged, which is a result. `report` gets each epoch, `progress` the number of images
-    seen so far in this epoch and of the epoch: before its first batch and after each.
+    `make_policy` gives the augmentation for an image size. `report` gets each epoch, `progress` the number of images
+    seen so far in this epoch and of the epoch: before its first batch and after each. `workers` read and augment what
+    does not lie on the device.
     """
-    batch_size = min(recipe.batch_size, len(training))
-    batches_per_epoch = len(training) // batch_size
-    images_per_epoch = batches_per_epoch * batch_size
-    optimizer = Optimizer(net, recipe)
-    lr_at = make_schedule(recipe, batches_per_epoch)
+    device = training.labels.device
+    net = in_order(net, recipe)
+    frozen = freeze(net, recipe.trained)
+    optimizer = Optimizer(parameter_groups(net, recipe, blocks_of(net)), recipe)
+    average = Average(net, recipe.ema) if recipe.ema is not None else None
+    weights = class_weights(training.labels, classes) if recipe.class_weights == "balanced" else None
+    learner = Learner(net, optimizer, Loss(recipe.label_smoothing, weights), recipe, average, device)
+    candidate = average.network if average else net  # what is validated and kept
     outcome = Outcome()
-    best_weights = copy.deepcopy(net.state_dict())
-    step = 0
-    for epoch in range(1, recipe.epochs + 1):
-        started = time.perf_counter()
+    best_weights = copy.deepcopy(candidate.state_dict())
+    first_epoch = 1
+    for number, phase in enumerate(phases(recipe, training.size), 1):
+        policy = make_policy(phase.size)
+        feed = Feed(training, recipe, policy, normalise, streams, size=phase.size, workers=workers)
+        schedule = make_schedule(recipe, feed.steps_per_epoch, phase.epochs, phase.lr or recipe.lr)
         net.train()
-        loss_sum = torch.zeros((), device=training.labels.device)
-        correct = torch.zeros((), device=training.labels.device)
-        seen = 0
-        progress(seen, images_per_epoch)
-        for images, labels in batches(training, batch_size, policy, streams, epoch):
-            logits = net(normalise(images))
-            loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            if recipe.clip_grad_norm is not None:
-                nn.utils.clip_grad_norm_(net.parameters(), recipe.clip_grad_norm)
-            optimizer.step(lr_at(step))
-            # Sums stay on the device: reading them would stop it at every step.
-            loss_sum += loss.detach() * len(labels)
-            correct += (logits.detach().argmax(dim=1) == labels).sum()
-            seen += len(labels)
-            step += 1
-            progress(seen, images_per_epoch)
-        train_loss, train_accuracy = float(loss_sum) / seen, float(correct) / seen
-        seconds = time.perf_counter() - started  # after the sums were read, so the device has finished
-        val_loss, val_accuracy = assess(predict(net, validation, normalise), validation.labels)
-        line = Epoch(epoch, "train", lr_at(step - 1), train_loss, train_accuracy, val_loss, val_accuracy, seconds)
-        outcome.history.append(line)
-        outcome.images += seen
-        report(line)
-        if not math.isfinite(train_loss) or not math.isfinite(val_loss):
-            which = "validation" if math.isfinite(train_loss) else "training"
-            outcome.diverged = f"the {which} loss of epoch {epoch} is not finite"
+        frozen.to_eval()
+        steps = phase.epochs * feed.batches_per_epoch
+        choice = _choose(learner, feed, first_epoch, steps)
+        outcome.steps_run_as.append(choice.record())
+        for epoch in range(first_epoch, first_epoch + phase.epochs):
+            started = time.perf_counter()
+            net.train()
+            frozen.to_eval()
+            learner.sums.clear()
+            step = (epoch - first_epoch) * feed.steps_per_epoch
+            lr = _run_epoch(choice, feed, epoch, schedule, step, recipe.accumulate, progress)
+            seen = feed.images_per_epoch
+            loss, accuracy = float(learner.sums.loss) / seen, float(learner.sums.correct) / seen
+            seconds = time.perf_counter() - started  # after the sums were read, so the device has finished
+            val_loss, val_accuracy = assess(predict(candidate, validation, normalise, recipe), validation.labels)
+            schedule.epoch_end(val_loss)
+            name = f"{number}: {phase.size} px" if recipe.phases else "train"
+            line = Epoch(epoch, name, lr, loss, accuracy, val_loss, val_accuracy, seconds)
+            if outcome.add(line, seen, recipe.early_stopping):
+                best_weights = copy.deepcopy(candidate.state_dict())
+            report(line)
+            if outcome.ended:
+                break
+        if outcome.ended:
             break
-        if outcome.best is None or (val_accuracy, -val_loss) > (outcome.best.val_accuracy, -outcome.best.val_loss):
-            outcome.best = line
-            best_weights = copy.deepcopy(net.state_dict())
+        first_epoch += phase.epochs
     net.load_state_dict(best_weights)
     return outcome
 
 
-def batches(
-    part: Part, batch_size: int, policy: Policy, streams: Streams, epoch: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """The augmented batches of an epoch, in an order of its own; no image comes twice. A last, smaller batch is left
-    out: batch norm and the mean loss would weigh its images more.
-
-    Order and draws depend on the seed, the epoch and the image's place alone, and are drawn on the CPU, so that all
-    models and devices see the same.
-    """
-    device = part.labels.device
-    order = torch.randperm(len(part), generator=_generator(streams.order, epoch)).to(device)
-    uniforms = torch.rand(len(part), policy.draws, generator=_generator(streams.augment, epoch)).to(device)
-    for start in range(0, len(part) - batch_size + 1, batch_size):
-        chosen = order[start : start + batch_size]
-        yield policy(part.pixels[chosen], uniforms[chosen]), part.labels[chosen]
+def phases(recipe: Recipe, size: int) -> list[Phase]:
+    """The recipe's phases, or the one that it means when it names none: all epochs at the data's size."""
+    return recipe.phases or [Phase(size=size, epochs=recipe.epochs)]
 
 
-def _generator(seed: int, epoch: int) -> torch.Generator:
-    # An odd multiplier keeps the epochs of one seed apart from those of its neighbours.
-    return torch.Generator().manual_seed((seed + epoch * 0x9E3779B97F4A7C15) % 2**63)
+def _choose(learner: Learner, feed: Feed, epoch: int, steps: int) -> Choice:
+    batches = feed.epoch(epoch)
+    try:
+        return choose(learner, lambda: next(batches), steps)
+    finally:
+        batches.close()
+
+
+def _run_epoch(
+    choice: Choice,
+    feed: Feed,
+    epoch: int,
+    schedule: Schedule,
+    step: int,
+    accumulate: int,
+    progress: Callable[[int, int], None],
+) -> float:
+    """One pass; returns the last learning rate. Nothing in it waits for the device."""
+    seen = 0
+    lr = 0.0
+    progress(seen, feed.images_per_epoch)
+    for i, (images, labels, share) in enumerate(feed.epoch(epoch), 1):
+        whole = i % accumulate == 0
+        if whole:
+            lr = schedule.lr_at(step)
+            step += 1
+        choice.update(images, labels, share, lr if whole else None)
+        seen += len(labels)
+        progress(seen, feed.images_per_epoch)
+    return lr
 
 
 @torch.inference_mode()
-def predict(net: nn.Module, part: Part, normalise: Normalise, batch_size: int = 256) -> Tensor:
+def predict(net: nn.Module, part: Part, normalise: Normalise, recipe: Recipe, batch_size: int = 256) -> Tensor:
     """Logits [N, classes] float32, on the device, in the order of the images; the network ends in evaluation mode."""
     net.eval()
-    return torch.cat([net(normalise(pixels)).float() for pixels in torch.split(part.pixels, batch_size)])
+    device = part.labels.device
+    with precise(recipe, device):
+        logits = [net(normalise(pixels.to(device))).float() for pixels in torch.split(part.pixels, batch_size)]
+    return torch.cat(logits)
 
 
 def assess(logits: Tensor, labels: Tensor) -> tuple[float, float]:

@@ -2,30 +2,169 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from bakeoff.train.presets import PRESETS
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Range = Annotated[list[Positive], Field(min_length=2, max_length=2)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 
 
-class Recipe(BaseModel):
-    """How a network is trained."""
-
+class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    epochs: Annotated[int, Field(ge=1)] = 20
+
+class Last(_Settings):
+    """The head and so many blocks before it."""
+
+    last: Count
+
+
+class Phase(_Settings):
+    """A part of training at an image size of its own (progressive resizing)."""
+
+    size: Annotated[int, Field(ge=4, le=1024)]
+    epochs: Count
+    lr: Positive | None = None
+    """Peak learning rate of this phase; default: the recipe's. Each phase runs through the whole schedule."""
+
+
+class Tuning(_Settings):
+    """A search over learning rate and weight decay, the same number of trials for every model.
+
+    Values are drawn log-uniformly between `low` and `high`; the first trial is the recipe as it stands. The trial with
+    the best validation accuracy is taken for all seeds. Test images are not looked at.
+    """
+
+    trials: Annotated[int, Field(ge=2, le=1000)]
+    lr: Range | None = None
+    """Range; default: a tenth of the recipe's to ten times it."""
+    weight_decay: Range | None = None
+    """Range; default: a tenth of the recipe's to ten times it; not searched where the recipe has none."""
+    epochs: Count | None = None
+    """Epochs of a trial; default: the recipe's."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+
+def _with_preset(schema: dict[str, Any]) -> None:
+    """`preset` is no setting but stands for some: editors want to know it all the same."""
+    schema["properties"]["preset"] = {"enum": list(PRESETS), "description": "Settings by name; keys beside it win."}
+
+
+class Recipe(_Settings):
+    """How a network is trained."""
+
+    model_config = ConfigDict(json_schema_extra=_with_preset)
+
+    # --- what is trained, from what
+    weights: Text = "random"
+    """Initial weights: random, pretrained (those that the library publishes), or a .safetensors or .pth file."""
+    trained: Literal["all", "head"] | Last = "all"
+    """Which layers learn: all, the head (classifier) alone, or `last: n` blocks and the head. Others stay frozen."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Factor on the learning rate from each layer to the one before it (BEiT, Bao et al. 2022)."""
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Stochastic depth (Huang et al. 2016), for nets that have it."""
+    train_images: Annotated[int, Field(ge=2)] | Literal["all"] = "all"
+    """A stratified choice of so many training images (batch norm needs two); smaller choices are among larger ones."""
+
+    # --- steps
+    epochs: Count = 20
     batch_size: Annotated[int, Field(ge=2)] = 64
-    optimizer: Literal["sgd", "adamw"] = "adamw"
+    accumulate: Count = 1
+    """Batches whose gradients make one step of the optimizer."""
+    phases: list[Phase] = []
+    """Progressive resizing: phases one after the other, instead of `epochs` at the size of the data set."""
+    optimizer: Literal["sgd", "adam", "adamw", "lamb"] = "adamw"
     lr: Positive = 1e-3
     """Peak learning rate, reached at the end of the warm-up."""
     weight_decay: NotNegative = 0.01
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    """Of SGD (Nesterov); AdamW does not use it."""
-    schedule: Literal["cosine", "constant"] = "cosine"
-    warmup_epochs: NotNegative = 1.0
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Of SGD (Nesterov); the others do not use it."""
     clip_grad_norm: Positive | None = None
-    train_images: Annotated[int, Field(ge=2)] | Literal["all"] = "all"
-    """A stratified choice of so many training images (batch norm needs two); smaller choices are among larger ones."""
+
+    # --- learning rate over time
+    schedule: Literal["cosine", "constant", "step", "multistep", "restarts", "plateau", "onecycle"] = "cosine"
+    warmup_epochs: NotNegative = 1.0
+    """Linear warm-up, before any schedule but onecycle, which has its own."""
+    gamma: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Factor of step, multistep and plateau."""
+    step_epochs: Count = 30
+    """step: epochs between two drops."""
+    milestones: list[Annotated[float, Field(gt=0, lt=1)]] = [0.5, 0.75]
+    """multistep: where the rate drops, as fractions of training."""
+    restart_epochs: Count = 10
+    """restarts: epochs of a cosine before the rate jumps up again (SGDR, Loshchilov and Hutter 2017)."""
+    patience: Count = 5
+    """plateau: epochs without a lower validation loss before a drop."""
+
+    # --- regularisation
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Decay of an exponential moving average of the weights, which is then what is validated, tested and kept."""
+    early_stopping: Count | None = None
+    """Stop after so many epochs without a higher validation accuracy."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """balanced: the loss of a class weighs the more the fewer training images it has (n / (classes x n_class))."""
+    sampling: Literal["shuffled", "balanced"] = "shuffled"
+    """balanced: an epoch of as many images, each class drawn as often as any other, with repetition."""
+
+    # --- arithmetic
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    """tf32 is for GPUs; bf16 keeps weights and loss in fp32 and computes layers in bfloat16."""
+    channels_last: bool = True
+    """Memory order of images and convolutions; one for all models, as it changes speed (1.4 times for small CNNs)."""
+    deterministic: bool = True
+    """On CUDA: algorithms that repeat themselves bit for bit. On a CPU they do anyway."""
+    acceleration: Literal["auto", "eager", "graph", "compile"] = "auto"
+    """How a step is run on CUDA: auto measures which pays for itself. On a CPU always eager."""
+
+    tuning: Tuning | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, given: Any) -> Any:
+        """`preset: name` stands for its settings; keys given beside it win."""
+        if not isinstance(given, dict) or "preset" not in given:
+            return given
+        name = given["preset"]
+        if name not in PRESETS:
+            raise PydanticCustomError(
+                "preset",
+                "preset: {name}: no such preset; there are {all}",
+                {"name": repr(name), "all": ", ".join(PRESETS)},
+            )
+        preset = {key: value for key, value in PRESETS[name].items() if key != "epochs" or "phases" not in given}
+        return {**preset, **{key: value for key, value in given.items() if key != "preset"}}
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.phases and "epochs" in self.model_fields_set and self.epochs != sum(p.epochs for p in self.phases):
+            raise PydanticCustomError(
+                "phases",
+                "epochs: {epochs} and the phases' {sum} epochs differ; give the phases alone",
+                {"epochs": self.epochs, "sum": sum(p.epochs for p in self.phases)},
+            )
+        return self
+
+    @property
+    def total_epochs(self) -> int:
+        """Epochs of all phases."""
+        return sum(phase.epochs for phase in self.phases) if self.phases else self.epochs
+
+
+class TrainSettings(_Settings):
+    """How runs are executed. Only `seeds_together` touches results, in their last digits."""
+
+    seeds_together: Count = 1
+    """Seeds of a cell that share each step on a GPU, as stacked weights; on a CPU they follow each other."""
+    resident_gb: Positive | None = None
+    """Data sets up to so many GB lie on the device as bytes; default: a quarter of its memory. Larger ones stream."""
+    workers: Annotated[int, Field(ge=0, le=256)] | None = None
+    """Processes a run that read, and augment image by image; default: 4 for data that streams to a GPU, else none."""

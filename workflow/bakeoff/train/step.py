@@ -4,133 +4,195 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
-from bakeoff.data import arrays
-from bakeoff.device import gpu_name, prepare_device
-from bakeoff.errors import UserError
+from bakeoff.device import gpu_name
 from bakeoff.models import registry
-from bakeoff.provenance import (
-    Json,
-    check_files,
-    environment,
-    read_record,
-    spec_digest,
-    validated,
-    whole,
-    write_record,
-)
-from bakeoff.seeding import stream_seed
-from bakeoff.train import augment
-from bakeoff.train.loop import Epoch, Normalise, Outcome, Part, Streams, predict, train
+from bakeoff.provenance import Json, environment, whole, write_record
+from bakeoff.train import arithmetic, tuning
+from bakeoff.train.control import run_control
+from bakeoff.train.job import Execution, Job, Trained, fit, fit_together, ready
+from bakeoff.train.loop import Epoch, Outcome
 from bakeoff.train.progress import Progress
 from bakeoff.train.spec import Recipe
 
-PACKAGES = ("torch", "torchvision", "timm", "numpy", "safetensors")
+Logits = NDArray[np.float32]
+PACKAGES = ("torch", "torchvision", "timm", "albumentations", "numpy", "safetensors")
 
 
-def run(spec: Json, names: Json, data: Path, out: Path, code: str) -> Path:
+def run(
+    spec: Json,
+    names: Json,
+    data: Path,
+    out: Path,
+    code: str,
+    tuned: Path | None = None,
+    execution: Execution | None = None,
+) -> Path:
     """Train one run and write its four files into the folder `out`; returns the path of run.json.
 
     `spec` holds dataset, model, augmentation, recipe (their settings), device and threads; `names` the run's own
-    dataset, model, augmentation, recipe and seed; `data` is the folder that `prepare` wrote.
+    dataset, model, augmentation, recipe and seed; `data` is the folder that `prepare` wrote, `tuned` the file that
+    `tune` wrote when the recipe has a tuning budget.
     """
-    recipe = validated(Recipe, spec, "recipe")
-    seed, dataset, model = names["seed"], names["dataset"], names["model"]
-    device = prepare_device(spec["device"], spec["threads"])
-    manifest = read_record(data / "manifest.json", "data", spec=spec_digest(spec["dataset"]))
-    check_files(data / "manifest.json", manifest)
-    parts = {part: arrays.load(data, part) for part in arrays.PARTS}
-    n_train = _training_images(recipe, len(parts["train"]), dataset)
+    names = dict(names)
+    return run_seeds(spec, names, data, {names.pop("seed"): out}, code, tuned, execution)[0]
 
-    torch.manual_seed(stream_seed(seed, "init", dataset, model))
-    size, classes = manifest["size"], len(manifest["class_names"])
-    net = registry.build(spec["model"], channels=manifest["channels"], size=size, classes=classes).to(device)
-    normalise = Normalise.of(manifest["mean"], manifest["std"], device)
-    training, validation = _to_device(parts["train"], device, n_train), _to_device(parts["val"], device)
-    progress = Progress(f"{dataset} {model} {names['augmentation']} {names['recipe']} seed {seed}", recipe.epochs)
 
-    outcome = train(
-        net,
-        training,
-        validation,
-        recipe=recipe,
-        policy=augment.build(spec["augmentation"], size=size, flip=manifest["flip"]),
-        normalise=normalise,
-        streams=Streams(order=stream_seed(seed, "order", dataset), augment=stream_seed(seed, "augment", dataset)),
-        report=progress.epoch,
-        progress=progress.batch,
-    )
+def run_seeds(
+    spec: Json,
+    names: Json,
+    data: Path,
+    folders: Mapping[int, Path],
+    code: str,
+    tuned: Path | None = None,
+    execution: Execution | None = None,
+) -> list[Path]:
+    """As `run`, for several seeds of one cell, each into its folder: at once on a GPU, one after another on a CPU,
+    where that is faster.
+    """
+    job = ready(spec, names["dataset"], names["model"], data, execution or Execution())
+    if registry.is_control(spec["model"]["builder"]):
+        return [_write_control(job, {**names, "seed": seed}, out, code) for seed, out in folders.items()]
+    choice = tuning.read(tuned, job, code) if job.recipe.tuning else None
+    recipe = choice.applied(job.recipe) if choice else job.recipe
+    if len(folders) > 1 and job.device.type == "cuda":
+        return _run_together(job, recipe, names, folders, code, choice)
+    records = []
+    for seed, out in folders.items():
+        progress = Progress(run_name({**names, "seed": seed}), recipe.total_epochs)
+        trained = fit(job, recipe, seed, report=progress.epoch, progress=progress.batch)
+        records.append(write_run(job, {**names, "seed": seed}, out, code, trained, progress, choice))
+    return records
 
-    test_logits = predict(net, _to_device(parts["test"], device), normalise)  # the one time that they are looked at
-    val_logits = predict(net, validation, normalise)
+
+def _run_together(
+    job: Job, recipe: Recipe, names: Json, folders: Mapping[int, Path], code: str, choice: tuning.Choice | None
+) -> list[Path]:
+    progress = Progress(f"{run_name({**names, 'seed': 's'})} {', '.join(map(str, folders))}", recipe.total_epochs)
+    trained = fit_together(job, recipe, list(folders), report=progress.epoch, progress=progress.batch)
+    return [
+        write_run(job, {**names, "seed": seed}, out, code, each, progress, choice)
+        for (seed, out), each in zip(folders.items(), trained, strict=True)
+    ]
+
+
+def run_name(names: Json) -> str:
+    """A run as a person would call it."""
+    return f"{names['dataset']} {names['model']} {names['augmentation']} {names['recipe']} seed {names['seed']}"
+
+
+def write_run(
+    job: Job,
+    names: Json,
+    out: Path,
+    code: str,
+    trained: Trained,
+    progress: Progress,
+    choice: tuning.Choice | None = None,
+) -> Path:
+    """Predict with a trained network, and write all files of its run."""
+    outcome = trained.outcome
+    test_logits, val_logits = trained.logits(job, "test"), trained.logits(job, "val")  # the one look at test images
     paths = [
-        _save_predictions(out / "predictions.npz", parts["test"], test_logits, parts["val"], val_logits),
+        _save_predictions(out / "predictions.npz", job, test_logits.numpy(), val_logits.numpy()),
         _save_history(out / "history.csv", outcome.history),
-        _save_weights(out / "model.safetensors", net),
+        _save_weights(out / "model.safetensors", trained.net.state_dict()),
     ]
     record = out / "run.json"
     body = {
         **names,
         "status": "diverged" if outcome.diverged else "done",
         "reason": outcome.diverged,
-        "epochs": recipe.epochs,
+        "epochs": job.recipe.total_epochs,
         "epochs_done": len(outcome.history),
+        "stopped_early": outcome.stopped_early,
         "best_epoch": outcome.best.epoch if outcome.best else None,
         "val_accuracy": outcome.best.val_accuracy if outcome.best else None,
-        "class_names": manifest["class_names"],
-        "n_train": n_train,
-        "n_val": len(parts["val"]),
-        "n_test": len(parts["test"]),
+        **_data_facts(job),
+        "normalisation": {"mean": trained.mean, "std": trained.std},
+        "weights": asdict(trained.weights) if trained.weights else {"source": "random"},
+        "trained_parameters": sum(p.numel() for p in trained.net.parameters() if p.requires_grad),
+        "tuned": choice.record() if choice else None,
+        "images_trained": outcome.images,
         "train_seconds": round(outcome.train_seconds, 3),
         "images_per_second": round(outcome.images / max(outcome.train_seconds, 1e-9), 1),
-        "data_digest": manifest["record_digest"],
-        "device": device.type,
-        "threads": spec["threads"],
-        "environment": {**environment(PACKAGES), "gpu": gpu_name(device)},
+        "arithmetic": arithmetic.describe(job.recipe, job.device),
+        "steps_run_as": outcome.steps_run_as,
+        **_machine_facts(job),
     }
-    write_record(record, "run", spec, code, body, paths)
+    write_record(record, "run", job.spec, code, body, paths)
     progress.end(_summary(outcome, body))
     return record
 
 
-def _training_images(recipe: Recipe, available: int, dataset: str) -> int:
-    if recipe.train_images == "all":
-        return available
-    if recipe.train_images > available:
-        raise UserError(
-            f"train_images: {recipe.train_images} is more than the {available} training images of {dataset}; "
-            f"set a smaller number or all"
-        )
-    return recipe.train_images
+def _write_control(job: Job, names: Json, out: Path, code: str) -> Path:
+    """A control method's run: fitted at once, so its history has one line."""
+    progress = Progress(run_name(names), 1)
+    result = run_control(job, names["seed"])
+    paths = [
+        _save_predictions(out / "predictions.npz", job, result.test_logits, result.val_logits),
+        _save_history(out / "history.csv", [result.epoch]),
+        _save_weights(out / "model.safetensors", result.tensors),
+    ]
+    body = {
+        **names,
+        "status": "done",
+        "reason": None,
+        "epochs": 1,
+        "epochs_done": 1,
+        "best_epoch": 1,
+        "val_accuracy": result.epoch.val_accuracy,
+        **_data_facts(job),
+        "weights": {"source": "fitted"},
+        "images_trained": len(job.parts["train"]),
+        "train_seconds": round(result.epoch.seconds, 3),
+        "images_per_second": round(len(job.parts["train"]) / max(result.epoch.seconds, 1e-9), 1),
+        **_machine_facts(job),
+    }
+    record = out / "run.json"
+    write_record(record, "run", job.spec, code, body, paths)
+    progress.end(f"val accuracy {result.epoch.val_accuracy:.4f}, fitted in {result.epoch.seconds:.1f} s")
+    return record
 
 
-def _to_device(split: arrays.Split, device: torch.device, n: int | None = None) -> Part:
-    """The first n images (all by default); training images stand in stratified order, so any n is a fair choice."""
-    return Part(
-        torch.from_numpy(split.pixels[:n]).to(device),
-        torch.from_numpy(split.labels[:n]).to(device),
-    )
+def _data_facts(job: Job) -> Json:
+    return {
+        "class_names": job.manifest["class_names"],
+        "n_train": len(job.parts["train"]),
+        "n_val": len(job.parts["val"]),
+        "n_test": len(job.parts["test"]),
+        "data_digest": job.manifest["record_digest"],
+    }
 
 
-def _save_predictions(
-    path: Path, test: arrays.Split, test_logits: Tensor, val: arrays.Split, val_logits: Tensor
-) -> Path:
+def _machine_facts(job: Job) -> Json:
+    return {
+        "device": job.device.type,
+        "threads": job.spec["threads"],
+        "environment": {**environment(PACKAGES), "gpu": gpu_name(job.device)},
+    }
+
+
+def _save_predictions(path: Path, job: Job, test_logits: Logits, val_logits: Logits) -> Path:
+    test, val = job.splits["test"], job.splits["val"]
     with whole(path) as unfinished, unfinished.open("wb") as file:
         np.savez_compressed(
             file,
             example_id=test.ids,
             y_true=test.labels,
-            logits=test_logits.cpu().numpy(),
+            logits=test_logits,
             val_example_id=val.ids,
             val_y_true=val.labels,
-            val_logits=val_logits.cpu().numpy(),
+            val_logits=val_logits,
         )
     return path
 
@@ -151,10 +213,10 @@ def _cell(value: object) -> object:
     return value
 
 
-def _save_weights(path: Path, net: nn.Module) -> Path:
+def _save_weights(path: Path, tensors: Mapping[str, Tensor]) -> Path:
     # Copies, since a net may hold one tensor under two names, which the format refuses.
     layout = torch.contiguous_format
-    weights = {name: tensor.cpu().clone(memory_format=layout) for name, tensor in net.state_dict().items()}
+    weights = {name: tensor.detach().cpu().clone(memory_format=layout) for name, tensor in tensors.items()}
     with whole(path) as unfinished:
         save_file(weights, unfinished)
     return path

@@ -1,0 +1,250 @@
+"""What the runs of a cell have in common, and the training of one: from a spec and prepared arrays to a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bakeoff.data import arrays
+from bakeoff.device import prepare_device
+from bakeoff.errors import UserError
+from bakeoff.models import registry, weights
+from bakeoff.provenance import Json, check_files, read_record, spec_digest, validated
+from bakeoff.seeding import stream_seed
+from bakeoff.train import arithmetic, augment
+from bakeoff.train.augment import Policy
+from bakeoff.train.feed import Normalise, Part, Streams
+from bakeoff.train.loop import Epoch, Outcome, phases, predict, train
+from bakeoff.train.spec import Recipe
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Where the work is done; no result depends on it."""
+
+    resident_gb: float | None = None
+    """Data sets up to this size lie on the device; default: a quarter of the memory."""
+    workers: int | None = None
+    """Processes that read and augment what does not; default: 4 beside a GPU, else none."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A cell, ready to be trained: settings, data, device."""
+
+    spec: Json
+    dataset: str
+    model: str
+    recipe: Recipe
+    manifest: Json
+    splits: dict[arrays.Part, arrays.Split]
+    parts: dict[arrays.Part, Part]
+    device: torch.device
+    workers: int
+
+    @property
+    def size(self) -> int:
+        """Side of the images in pixels."""
+        return int(self.manifest["size"])
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images."""
+        return int(self.manifest["channels"])
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.manifest["class_names"])
+
+    def policy(self, size: int) -> Policy:
+        """The augmentation for images of this size."""
+        flip = self.manifest["flip"]
+        return augment.build(self.spec["augmentation"], size=size, flip=flip, channels=self.channels)
+
+    def streams(self, seed: int) -> Streams:
+        """The random streams of a seed; no model in them."""
+        return Streams(*(stream_seed(seed, stream, self.dataset) for stream in ("order", "augment")))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network, and all that one needs to use it as it was trained."""
+
+    net: nn.Module
+    outcome: Outcome
+    normalise: Normalise
+    mean: list[float]
+    std: list[float]
+    weights: weights.Loaded | None
+
+    def logits(self, job: Job, part: arrays.Part) -> Tensor:
+        """Logits [N, classes] float32 for a part, on the CPU."""
+        return predict(self.net, job.parts[part], self.normalise, job.recipe).cpu()
+
+
+def ready(spec: Json, dataset: str, model: str, data: Path, execution: Execution) -> Job:
+    """Read what a run is made from. Raises UserError or Refused when settings or data are not what they must be."""
+    recipe = validated(Recipe, spec, "recipe")
+    device = prepare_device(spec["device"], spec["threads"])
+    arithmetic.set_up(recipe, device)
+    manifest = read_record(data / "manifest.json", "data", spec=spec_digest(spec["dataset"]))
+    check_files(data / "manifest.json", manifest)
+    splits = {part: arrays.load(data, part) for part in arrays.PARTS}
+    resident = _fits(sum(split.pixels.nbytes for split in splits.values()), execution, device)
+    n_train = training_images(recipe, len(splits["train"]), dataset)
+    workers = execution.workers
+    if workers is None:
+        workers = 4 if device.type == "cuda" and not resident else 0
+    return Job(
+        spec=spec,
+        dataset=dataset,
+        model=model,
+        recipe=recipe,
+        manifest=manifest,
+        splits=splits,
+        parts={
+            # Training images stand in stratified order, so that any first n are a fair choice.
+            part: _part(split, device, resident, n_train if part == "train" else None)
+            for part, split in splits.items()
+        },
+        device=device,
+        workers=workers,
+    )
+
+
+def training_images(recipe: Recipe, available: int, dataset: str) -> int:
+    """How many images the recipe trains on. Raises UserError for more than there are, or less than a step needs."""
+    wanted = available if recipe.train_images == "all" else recipe.train_images
+    if wanted > available:
+        raise UserError(
+            f"train_images: {wanted} is more than the {available} training images of {dataset}; "
+            f"set a smaller number or all"
+        )
+    if wanted < 2 * recipe.accumulate:
+        raise UserError(f"accumulate: {recipe.accumulate} batches of two images are more than the {wanted} to train on")
+    return wanted
+
+
+def _fits(size: int, execution: Execution, device: torch.device) -> bool:
+    """Whether so many bytes may lie on the device."""
+    if execution.resident_gb is not None:
+        return size <= execution.resident_gb * 1e9
+    if device.type == "cuda":
+        return bool(size <= torch.cuda.get_device_properties(device).total_memory / 4)
+    import psutil
+
+    return bool(size <= psutil.virtual_memory().total / 4)
+
+
+def _part(split: arrays.Split, device: torch.device, resident: bool, n: int | None) -> Part:
+    # On a CPU the mapped file is as good as a copy: runs beside each other share it in the page cache.
+    pixels, labels = torch.from_numpy(split.pixels[:n]), torch.from_numpy(split.labels[:n])
+    return Part(pixels.to(device) if resident else pixels, labels.to(device))
+
+
+def build(job: Job, recipe: Recipe, seed: int) -> tuple[nn.Module, weights.Loaded | None]:
+    """The network of a seed with its initial weights, on the device; checked at every image size it will see."""
+    torch.manual_seed(stream_seed(seed, "init", job.dataset, job.model))
+    shape = {"channels": job.channels, "size": job.size, "classes": job.classes}
+    model = job.spec["model"]
+    net = registry.build(model, **shape, drop_path=recipe.drop_path)
+    loaded = weights.initialise(net, model, recipe.weights, **shape)
+    for size in {phase.size for phase in phases(recipe, job.size)} - {job.size}:
+        _check_size(net, job, size)
+    return net.to(job.device), loaded
+
+
+def _check_size(net: nn.Module, job: Job, size: int) -> None:
+    net.eval()
+    try:
+        with torch.no_grad():
+            net(torch.zeros(2, job.channels, size, size))
+    except (RuntimeError, ValueError, AssertionError) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise UserError(
+            f"{job.model}: was built for images of {job.size} pixels and cannot take the {size} of the recipe's phases:"
+            f" {reason}\n  give it a recipe without phases, or another model"
+        ) from error
+
+
+def fit(
+    job: Job,
+    recipe: Recipe,
+    seed: int,
+    *,
+    report: Callable[[Epoch], None],
+    progress: Callable[[int, int], None],
+) -> Trained:
+    """Train the network of one seed by the recipe (the job's own, or a variant of it in tuning)."""
+    net, loaded = build(job, recipe, seed)
+    mean, std = figures(job, loaded)
+    normalise = Normalise.of(mean, std, job.device, recipe.channels_last)
+    outcome = train(
+        net,
+        job.parts["train"],
+        job.parts["val"],
+        recipe=recipe,
+        classes=job.classes,
+        make_policy=job.policy,
+        normalise=normalise,
+        streams=job.streams(seed),
+        report=report,
+        progress=progress,
+        workers=job.workers,
+    )
+    return Trained(net, outcome, normalise, mean, std, loaded)
+
+
+def fit_together(
+    job: Job,
+    recipe: Recipe,
+    seeds: Sequence[int],
+    *,
+    report: Callable[[Epoch], None],
+    progress: Callable[[int, int], None],
+) -> list[Trained]:
+    """Train the networks of several seeds side by side."""
+    from bakeoff.train.together import train_together
+
+    built = [build(job, recipe, seed) for seed in seeds]
+    mean, std = figures(job, built[0][1])
+    normalise = Normalise.of(mean, std, job.device, recipe.channels_last)
+    nets = [net for net, _ in built]
+    outcomes = train_together(
+        nets,
+        job.parts["train"],
+        job.parts["val"],
+        recipe=recipe,
+        classes=job.classes,
+        make_policy=job.policy,
+        normalise=normalise,
+        streams=[job.streams(seed) for seed in seeds],
+        report=report,
+        progress=progress,
+        workers=job.workers,
+    )
+    return [
+        Trained(net, outcome, normalise, mean, std, loaded)
+        for (net, loaded), outcome in zip(built, outcomes, strict=True)
+    ]
+
+
+def figures(job: Job, loaded: weights.Loaded | None) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation that images are normalised with: those the initial weights were trained with, if
+    they have any, else the training images'.
+    """
+    if loaded is None or loaded.mean is None or loaded.std is None:
+        return job.manifest["mean"], job.manifest["std"]
+    return _for_channels(loaded.mean, job.channels), _for_channels(loaded.std, job.channels)
+
+
+def _for_channels(values: Any, channels: int) -> list[float]:
+    """Three figures as one for grey images, whose three channels would have been equal."""
+    values = [float(value) for value in values]
+    return values if len(values) == channels else [sum(values) / len(values)] * channels

@@ -1,0 +1,136 @@
+"""Which parameters learn, and how fast: heads, blocks, frozen parts, layer-wise decay."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+
+from bakeoff.errors import UserError
+from bakeoff.train.spec import Last, Recipe
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters that share their weight decay and their part of the learning rate."""
+
+    parameters: list[Tensor]
+    weight_decay: float
+    lr_scale: float = 1.0
+
+
+def blocks_of(net: nn.Module) -> list[list[str]]:
+    """Names of the parameters, block by block from input to output; the last block is the head.
+
+    timm's nets know their blocks themselves. In others a block is a child that has parameters; a child that holds
+    most of them (torchvision's `features`, `encoder.layers`) is opened, so that its own children are the blocks.
+    """
+    if type(net).__module__.startswith("timm.") and hasattr(net, "group_matcher"):
+        from timm.models import group_parameters
+
+        layers: dict[int, list[str]] = group_parameters(net, net.group_matcher(coarse=False))  # type: ignore[operator]
+        head = set(_head_of_timm(net))
+        blocks = [[name for name in layers[i] if name not in head] for i in sorted(layers)]
+        named = [name for name, _ in net.named_parameters() if name in head]
+        return [block for block in [*blocks, named] if block]
+    return _children(net)
+
+
+def _head_of_timm(net: nn.Module) -> list[str]:
+    classifiers = net.get_classifier()  # type: ignore[operator]
+    heads = classifiers if isinstance(classifiers, tuple) else (classifiers,)
+    members = {id(parameter) for head in heads if isinstance(head, nn.Module) for parameter in head.parameters()}
+    return [name for name, parameter in net.named_parameters() if id(parameter) in members]
+
+
+def _children(net: nn.Module) -> list[list[str]]:
+    known = {name for name, _ in net.named_parameters()}  # a shared parameter has one name
+    blocks = _opened(net, "", _size(net), last=True)
+    return [kept for block in blocks if (kept := [name for name in block if name in known])]
+
+
+def _opened(module: nn.Module, prefix: str, total: int, last: bool) -> list[list[str]]:
+    """Blocks of a module: its own parameters, then its children. A child that holds over half of the net, or that the
+    net ends with, is opened in turn.
+    """
+    own = [prefix + name for name, _ in module.named_parameters(recurse=False)]
+    blocks = [own] if own else []
+    children = [(f"{prefix}{name}.", child) for name, child in module.named_children() if _size(child)]
+    for i, (name, child) in enumerate(children):
+        ends = last and i == len(children) - 1
+        if _size(child) > total / 2 or ends:
+            blocks += _opened(child, name, total, ends)
+        else:
+            blocks.append([name + parameter for parameter, _ in child.named_parameters()])
+    return blocks
+
+
+def _size(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """The layers that do not learn."""
+
+    modules: list[nn.Module]
+
+    def to_eval(self) -> None:
+        """Norms keep their statistics and dropout lets all through where nothing learns; call it after net.train()."""
+        for module in self.modules:
+            module.eval()
+
+
+def freeze(net: nn.Module, trained: Literal["all", "head"] | Last) -> Frozen:
+    """Let only `trained` learn: all, the head, or the last n blocks and the head."""
+    if trained == "all":
+        return Frozen([])
+    blocks = blocks_of(net)
+    n = 0 if trained == "head" else trained.last
+    if n >= len(blocks):
+        raise UserError(f"trained: last: {n}: this net has {len(blocks) - 1} blocks before its head")
+    learning = set(itertools.chain.from_iterable(blocks[len(blocks) - 1 - n :]))
+    for name, parameter in net.named_parameters():
+        parameter.requires_grad_(name in learning)
+    return Frozen(_still(net, learning))
+
+
+def _still(net: nn.Module, learning: set[str]) -> list[nn.Module]:
+    """Norms with frozen parameters, and all norms and dropouts that stand before the first module that learns."""
+    found: list[nn.Module] = []
+    before = True
+    for name, module in net.named_modules():
+        own = [f"{name}.{p}" if name else p for p, _ in module.named_parameters(recurse=False)]
+        if own and any(parameter in learning for parameter in own):
+            before = False
+        is_norm, is_drop = isinstance(module, _BatchNorm), isinstance(module, _DropoutNd) or _is_drop_path(module)
+        if (is_norm and own and not any(p in learning for p in own)) or (before and (is_norm or is_drop)):
+            found.append(module)
+    return found
+
+
+def _is_drop_path(module: nn.Module) -> bool:
+    return type(module).__name__ in ("DropPath", "StochasticDepth")
+
+
+def parameter_groups(net: nn.Module, recipe: Recipe, blocks: Sequence[Sequence[str]]) -> list[Group]:
+    """The parameters that learn. Weight decay is for weights, not for biases and norms (He et al. 2019, "Bag of
+    tricks", section 3.1) nor for what a net names in `no_weight_decay`; layer_decay lowers the rate from each block to
+    the one before it.
+    """
+    exempt = set(net.no_weight_decay()) if hasattr(net, "no_weight_decay") else set()  # type: ignore[operator]
+    named = dict(net.named_parameters())
+    groups: dict[tuple[float, float], list[Tensor]] = {}
+    for depth, block in enumerate(blocks):
+        scale = recipe.layer_decay ** (len(blocks) - 1 - depth)
+        for name in block:
+            parameter = named[name]
+            if parameter.requires_grad:
+                decay = recipe.weight_decay if parameter.ndim > 1 and name not in exempt else 0.0
+                groups.setdefault((decay, scale), []).append(parameter)
+    return [Group(parameters, decay, scale) for (decay, scale), parameters in groups.items()]

@@ -1,0 +1,47 @@
+# Instead of train.smk where a study says train.seeds_together: several seeds of a cell in one job, one rule for each group
+# of seeds that its cells have.
+
+for SEEDS, SPECS in GRID.seed_groups().items():
+    SEEDS_NAME = "-".join(map(str, SEEDS))
+
+    rule:
+        name:
+            f"train_seeds_{SEEDS_NAME}"
+        input:
+            data=lambda wildcards: GRID.data_dir(wildcards.dataset) / "manifest.json",
+            tuned=lambda wildcards: GRID.tuning_files(cell_of(wildcards)),
+        output:
+            records=[f"{layout.CELL}/seed{seed}/run.json" for seed in SEEDS],
+            others=[
+                f"{layout.CELL}/seed{seed}/{name}"
+                for seed in SEEDS
+                for name in ("predictions.npz", "history.csv", "model.safetensors")
+            ],
+        log:
+            f"logs/train/{{dataset}}/{{model}}/{{augmentation}}/{{recipe}}-{{spec}}/seeds{SEEDS_NAME}.log",
+        benchmark:
+            f"logs/train/{{dataset}}/{{model}}/{{augmentation}}/{{recipe}}-{{spec}}/seeds{SEEDS_NAME}.tsv"
+        wildcard_constraints:
+            spec="|".join(SPECS),
+        conda:
+            "../../envs/bakeoff.yaml"
+        threads: STUDY.threads
+        resources:
+            gpu=GPU,
+            mem_mb=8000,
+            runtime=480,
+            loader_workers=LOADER_WORKERS,
+            resident_gb=RESIDENT_GB,
+            seeds=" ".join(f"--seed {seed}" for seed in SEEDS),
+        params:
+            spec=lambda wildcards: spec_argument(
+                GRID.train_spec(cell_of(wildcards))
+            ),
+            code=lambda wildcards: GRID.train_code(cell_of(wildcards)),
+        shell:
+            "python -m bakeoff train --spec {params.spec:q} --code {params.code:q}"
+            " --dataset {wildcards.dataset:q} --model {wildcards.model:q} --augmentation {wildcards.augmentation:q}"
+            " --recipe {wildcards.recipe:q} {resources.seeds}"
+            " --data $(dirname {input.data:q}) --tuned={input.tuned:q}"
+            " --workers={resources.loader_workers:q} --resident-gb={resources.resident_gb:q}"
+            " --out $(dirname $(dirname {output.records[0]:q})) 2> {log:q}"

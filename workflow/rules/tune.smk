@@ -1,0 +1,29 @@
+# A search over learning rate and weight decay, for recipes with a budget for one: once a cell, not once a seed.
+
+
+rule tune:
+    input:
+        data=lambda wildcards: GRID.data_dir(wildcards.dataset) / "manifest.json",
+    output:
+        layout.TUNING,
+    log:
+        "logs/tune/{dataset}/{model}/{augmentation}/{recipe}-{spec}.log",
+    benchmark:
+        "logs/tune/{dataset}/{model}/{augmentation}/{recipe}-{spec}.tsv"
+    conda:
+        "../../envs/bakeoff.yaml"
+    threads: STUDY.threads
+    resources:
+        gpu=GPU,
+        mem_mb=8000,
+        runtime=1440,
+        loader_workers=LOADER_WORKERS,
+        resident_gb=RESIDENT_GB,
+    params:
+        spec=lambda wildcards: spec_argument(GRID.train_spec(cell_of(wildcards))),
+        code=lambda wildcards: GRID.train_code(cell_of(wildcards)),
+    shell:
+        "python -m bakeoff tune --spec {params.spec:q} --code {params.code:q}"
+        " --dataset {wildcards.dataset:q} --model {wildcards.model:q} --augmentation {wildcards.augmentation:q}"
+        " --recipe {wildcards.recipe:q} --data $(dirname {input.data:q}) --out $(dirname {output:q})"
+        " --workers={resources.loader_workers:q} --resident-gb={resources.resident_gb:q} 2> {log:q}"
