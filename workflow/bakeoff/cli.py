@@ -77,6 +77,27 @@ def prepare(
 
 
 @app.command()
+def tune(
+    spec: Spec,
+    dataset: Id,
+    model: Id,
+    augmentation: Id,
+    recipe: Id,
+    data: Folder,
+    out: Folder,
+    code: Code = None,
+    workers: Workers = "",
+    resident_gb: ResidentGb = "",
+) -> None:
+    """Search for learning rate and weight decay of one cell, by its recipe's tuning: budget, on validation images."""
+    from bakeoff.train import tuning
+
+    settings = parse_spec(spec)
+    names = {"dataset": dataset, "model": model, "augmentation": augmentation, "recipe": recipe}
+    tuning.run(settings, names, data, out, code or _train_code(settings), _execution(workers, resident_gb))
+
+
+@app.command()
 def train(
     spec: Spec,
     dataset: Id,
