@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,7 @@ class Entry:
     @property
     def name(self) -> str:
         """The path in the one form that it has everywhere: macOS takes accents apart, Linux does not."""
-        return unicodedata.normalize("NFC", self.path)
+        return self.path if self.path.isascii() else unicodedata.normalize("NFC", self.path)
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def checked(source: Path, root: Path, entries: list[Entry]) -> Listing:
     if len(trained) == 1:
         raise UserError(f"{source}: has the one class {trained.pop()!r}; there must be two or more to tell apart")
     ordered = sorted(entries, key=lambda entry: entry.name)
-    twice = [name for name, n in Counter(entry.name for entry in ordered).items() if n > 1]
+    twice = sorted({one.name for one, other in pairwise(ordered) if one.name == other.name})
     if twice:
         raise UserError(f"{source}: {few(twice)} stands there twice")
     return Listing(source, root, tuple(ordered), tuple(_in_order(trained)))

@@ -103,7 +103,7 @@ def _read(folder: Path, allowed: tuple[Path, ...], into_links: bool = True) -> l
             if item.name.startswith(".") or item.name == "__MACOSX":
                 continue
             is_folder = item.is_dir()
-            if not is_folder and Path(item.name).suffix.lower() not in SUFFIXES:
+            if not is_folder and os.path.splitext(item.name)[1].lower() not in SUFFIXES:  # noqa: PTH122
                 continue
             if not item.name.isprintable():  # this also finds names that are no UTF-8
                 raise UserError(f"{folder}: the name {item.name!a} cannot be printed; rename it")
