@@ -3,6 +3,12 @@
 
 for SEEDS, SPECS in GRID.seed_groups().items():
     SEEDS_NAME = "-".join(map(str, SEEDS))
+    # One seed is written where it is told, several each into a folder of its own below.
+    PLACE = (
+        "{output.records[0]:q}"
+        if len(SEEDS) == 1
+        else "$(dirname {output.records[0]:q})"
+    )
 
     rule:
         name:
@@ -34,9 +40,7 @@ for SEEDS, SPECS in GRID.seed_groups().items():
             resident_gb=RESIDENT_GB,
             seeds=" ".join(f"--seed {seed}" for seed in SEEDS),
         params:
-            spec=lambda wildcards: spec_argument(
-                GRID.train_spec(cell_of(wildcards))
-            ),
+            spec=lambda wildcards: spec_argument(GRID.train_spec(cell_of(wildcards))),
             code=lambda wildcards: GRID.train_code(cell_of(wildcards)),
         shell:
             "python -m bakeoff train --spec {params.spec:q} --code {params.code:q}"
@@ -44,4 +48,4 @@ for SEEDS, SPECS in GRID.seed_groups().items():
             " --recipe {wildcards.recipe:q} {resources.seeds}"
             " --data $(dirname {input.data:q}) --tuned={input.tuned:q}"
             " --workers={resources.loader_workers:q} --resident-gb={resources.resident_gb:q}"
-            " --out $(dirname $(dirname {output.records[0]:q})) 2> {log:q}"
+            f" --out $(dirname {PLACE}) 2> {{log:q}}"
