@@ -12,7 +12,21 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parent
-_WORDS: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+_WORDS: dict[type, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    tuple: "a list",
+}
+
+
+@dataclass(frozen=True)
+class Between:
+    """The range of a number, ends included, as the annotation of an option: `Annotated[float, Between(0, 1)]`."""
+
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -22,9 +36,12 @@ class Option:
     name: str
     default: Any
     choices: tuple[Any, ...] = ()
+    range: Between | None = None
 
     def read(self, value: Any) -> Any:
         """A value that has no problem, in the one form that it has in settings: 1 is 1.0 where a number is wanted."""
+        if isinstance(self.default, tuple):
+            return list(value)
         return float(value) if isinstance(self.default, float) else value
 
     def problem(self, value: object) -> str | None:
@@ -36,10 +53,12 @@ class Option:
         if isinstance(value, float) and not math.isfinite(value):
             return "must be a finite number"
         wanted = type(self.default)
-        if isinstance(value, bool) != (wanted is bool) or not isinstance(
-            value, (int, float) if wanted is float else wanted
-        ):
+        alike: dict[type, tuple[type, ...]] = {float: (int, float), tuple: (list, tuple)}
+        if isinstance(value, bool) != (wanted is bool) or not isinstance(value, alike.get(wanted, wanted)):
             return f"must be {_WORDS.get(wanted, wanted.__name__)}, like its default {self.default!r}"
+        if self.range is not None and isinstance(value, int | float):
+            fits = self.range.low <= value <= self.range.high
+            return None if fits else f"must be from {self.range.low:g} to {self.range.high:g}"
         return None
 
 
@@ -50,7 +69,7 @@ def names(folder: str) -> list[str]:
 
 def module(folder: str, name: str) -> str:
     """Dotted name of a plug-in's module."""
-    return ".".join(["bakeoff", *folder.split("/"), name])
+    return ".".join(["bakeoff", *folder.split("/"), *name.split("/")])
 
 
 @cache
@@ -68,7 +87,9 @@ def options(folder: str, name: str, function: str = "build") -> dict[str, Option
     for node in _tree(folder, name).body:
         if isinstance(node, ast.FunctionDef) and node.name == function:
             return {
-                argument.arg: Option(argument.arg, ast.literal_eval(default), choices(argument.annotation))
+                argument.arg: Option(
+                    argument.arg, ast.literal_eval(default), choices(argument.annotation), _range(argument.annotation)
+                )
                 for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
                 if default is not None
             }
@@ -90,3 +111,11 @@ def choices(annotation: ast.expr | None) -> tuple[Any, ...]:
         values = ast.literal_eval(annotation.slice)
         return values if isinstance(values, tuple) else (values,)
     return ()
+
+
+def _range(annotation: ast.expr | None) -> Between | None:
+    """The ends in an `Annotated[..., Between(low, high)]` annotation."""
+    for node in ast.walk(annotation) if annotation is not None else ():
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == Between.__name__:
+            return Between(*map(ast.literal_eval, node.args))
+    return None

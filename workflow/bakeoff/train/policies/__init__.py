@@ -1,1 +1,1 @@
-"""Augmentation policies, one file each, with a function `build(size, flip, *, options)` that returns a policy."""
+"""Augmentation policies, one file each, with a function `build(size, flip, channels, *, options)` that returns one."""

@@ -9,12 +9,14 @@ class Identity:
     """Draws nothing and changes nothing."""
 
     draws = 0
+    mix = None
+    host = False
 
     def __call__(self, images: Tensor, uniforms: Tensor) -> Tensor:
         """Images [B, C, S, S] as they are."""
         return images
 
 
-def build(size: int, flip: bool) -> Identity:
-    """The policy; size and flip make no difference to it."""
+def build(size: int, flip: bool, channels: int = 1) -> Identity:
+    """The policy; size, flip and channels make no difference to it."""
     return Identity()
