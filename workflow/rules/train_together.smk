@@ -2,7 +2,7 @@
 # of seeds that its cells have.
 
 for SEEDS, SPECS in GRID.seed_groups().items():
-    SEEDS_NAME = "-".join(map(str, SEEDS))
+    SEEDS_NAME = "_".join(map(str, SEEDS))
     # One seed is written where it is told, several each into a folder of its own below.
     PLACE = (
         "{output.records[0]:q}"
@@ -38,6 +38,8 @@ for SEEDS, SPECS in GRID.seed_groups().items():
             runtime=480,
             loader_workers=LOADER_WORKERS,
             resident_gb=RESIDENT_GB,
+            # One seed is written where it is told, several each into a folder of its own below that.
+            above="" if len(SEEDS) == 1 else "/..",
             seeds=" ".join(f"--seed {seed}" for seed in SEEDS),
         params:
             spec=lambda wildcards: spec_argument(GRID.train_spec(cell_of(wildcards))),
@@ -48,4 +50,4 @@ for SEEDS, SPECS in GRID.seed_groups().items():
             " --recipe {wildcards.recipe:q} {resources.seeds}"
             " --data $(dirname {input.data:q}) --tuned={input.tuned:q}"
             " --workers={resources.loader_workers:q} --resident-gb={resources.resident_gb:q}"
-            f" --out $(dirname {PLACE}) 2> {{log:q}}"
+            " --out $(dirname {output.records[0]:q}){resources.above} 2> {log:q}"
