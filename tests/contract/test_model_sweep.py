@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from bakeoff.errors import UserError
-from bakeoff.models import registry
+from bakeoff.models import registry, weights
 
 _TORCHVISION = """
     alexnet vgg11 googlenet inception_v3 resnet18 densenet121 squeezenet1_1 mobilenet_v2 mobilenet_v3_small mnasnet0_5
@@ -83,7 +83,7 @@ def test_it_trains_predicts_and_survives_a_file(builder: str, size: int, tmp_pat
     path = tmp_path / "model.safetensors"
     save_file({name: tensor.contiguous().clone() for name, tensor in net.state_dict().items()}, path)
     other = build(builder, size, seed=1)
-    other.load_state_dict(load_file(path))
+    weights.restore(other, path)
     with torch.inference_mode():
         logits = net.eval()(images)
         assert torch.equal(logits, other.eval()(images))

@@ -136,3 +136,30 @@ def test_its_profile_is_skipped_with_the_reason() -> None:
     assert "depends on the images" in body["reason"]
     assert body["params"] is body["macs"] is body["latency_ms"] is None
     assert step.describe(body).startswith("knn: no profile: ")
+
+
+def test_tables_and_figures_have_it_without_costs(tmp_path: Path) -> None:
+    from compare_tree import PROFILE, Tree
+
+    from bakeoff.provenance import write_record
+    from bakeoff.report import step as report
+
+    results = tmp_path / "results"
+    tree = Tree(results, {"lenet5": dict.fromkeys(range(3), 0.9), "control-majority": dict.fromkeys(range(3), 0.4)})
+    (path,) = (results / "profiles").glob("control-majority-*.json")
+    job = {"model": {"name": "control-majority", "builder": "control/majority", "options": {}}}
+    body = step.profile_model(ProfileSpec.model_validate({**job, "input": (1, 8, 8), "classes": 3, "device": "cpu"}))
+    write_record(path, "profile", {"model": {"name": "control-majority"}}, PROFILE, body)
+
+    record = tree.run()
+    (row,) = [r for r in record["rows"] if (r["candidate"], r["metric"]) == ("control-majority", "accuracy")]
+    assert row["params"] is row["macs"] is row["latency_ms_p50"] is None
+    assert row["diff"] < 0
+    assert any("no cost of control-majority" in warning for warning in record["warnings"])
+    page = report.run({"study": "tiny", "title": None}, "0" * 16, results)
+    assert page.is_file()
+    table = [line.split("|") for line in (results / "tiny" / "comparison.md").read_text().splitlines() if "|" in line]
+    (line,) = [cells for cells in table if "control-majority" in cells[1]]
+    costs = [i for i, name in enumerate(table[0]) if name.strip().startswith(("Params", "MACs", "Latency"))]
+    assert len(costs) == 3
+    assert {line[i].strip() for i in costs} == {"–"}

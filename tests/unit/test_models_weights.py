@@ -89,6 +89,16 @@ def test_names_that_differ_are_matched_in_order(tmp_path: Path) -> None:
     assert loaded.mapping == "in order, as no names agree (layer00 as 0.weight, layer09 as 11.bias)"
 
 
+def test_a_runs_weights_are_restored_whole_or_not_at_all(tmp_path: Path) -> None:
+    tensors = build("torchvision/mnasnet0_5", seed=1).state_dict()
+    save_file(dict(tensors), tmp_path / "model.safetensors")
+    net = build("torchvision/mnasnet0_5")
+    weights.restore(net, tmp_path / "model.safetensors")
+    assert equal(net, tensors)
+    with pytest.raises(UserError, match=r"model.safetensors: is of another net"):
+        weights.restore(build(), tmp_path / "model.safetensors")
+
+
 def test_the_weights_of_another_net_are_refused(tmp_path: Path) -> None:
     save_file(build("tiny_vit").state_dict(), tmp_path / "vit.safetensors")
     with pytest.raises(UserError, match=r"vit.safetensors: has no name in common with lenet5 .* tensors, not 10"):

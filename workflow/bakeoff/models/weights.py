@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pickle
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -87,12 +88,28 @@ def initialise(
         return _set(net, model["builder"], found.tensors, loaded, library)
     path = Path(weights)
     tensors, unwrapped = read(path)
+    for prefix in _PREFIXES:
+        if all(name.startswith(prefix) for name in tensors) and not tensors.keys() & net.state_dict().keys():
+            tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+            unwrapped += f", without {prefix}"
     mean, std = (library.normalisation(net) if library else None) or (None, None)
     loaded = Loaded(path.name, sha256(path), 0, [], [], [], f"by name{unwrapped}", mean, std)
     if not tensors.keys() & net.state_dict().keys():
         tensors, mapping = _in_order(net, tensors, path, model["builder"])
         loaded = replace(loaded, mapping=mapping + unwrapped)
     return _set(net, model["builder"], tensors, loaded, library)
+
+
+def restore(net: nn.Module, path: Path) -> None:
+    """Set all of a net's tensors from the model.safetensors of one of its runs. Raises UserError for another net's."""
+    tensors, _ = read(path)
+    state = OrderedDict(tensors)
+    # Versions of modules, without which torchvision's MNASNet takes no state; they are not in the file.
+    state._metadata = net.state_dict()._metadata  # type: ignore[attr-defined]
+    try:
+        net.load_state_dict(state)
+    except RuntimeError as error:
+        raise UserError(f"weights: {path}: is of another net ({str(error).splitlines()[-1].strip()})") from error
 
 
 def _library(builder: str) -> Any:
@@ -137,10 +154,6 @@ def read(path: Path) -> tuple[dict[str, Tensor], str]:
     if others or not tensors:
         raise UserError(f"weights: {path}: is no table of tensors; it holds {_listed(others) or 'nothing'}")
     unwrapped = f", from its {key}" if key else ""
-    for prefix in _PREFIXES:
-        if all(name.startswith(prefix) for name in tensors):
-            tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-            unwrapped += f", without {prefix}"
     wrong = [n for n, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
     if wrong:
         raise UserError(f"weights: {path}: holds numbers that are not finite, in {_listed(wrong)}")
