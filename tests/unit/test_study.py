@@ -134,7 +134,7 @@ BROKEN = {
     "stars in the wrong order": (GOOD + "compare: {alpha: [0.01, 0.05]}\n", [":4: compare.alpha: must descend"]),
     "one of a few words": (
         GOOD + "recipes:\n default:\n  optimizer: sdg\n",
-        [":6: recipes.default.optimizer: 'sdg' must be 'sgd' or 'adamw'"],
+        [":6: recipes.default.optimizer: 'sdg' must be 'sgd', 'adam', 'adamw' or 'lamb'"],
     ),
     "number or word": (
         GOOD + "recipes: {default: {train_images: most}}\n",
@@ -150,7 +150,7 @@ BROKEN = {
     ),
     "key of a recipe": (
         GOOD + "recipes:\n  none:\n    epoch: 3\n",
-        [":6: recipes.none.epoch: no such key; did you mean epochs?"],
+        [":6: recipes.none.epoch: no such key; did you mean epochs or step_epochs?"],
     ),
     "key of a data set": (
         "study: x\ndatasets:\n- name: digits\n  size: 3\nmodels: [lenet5]\n",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from pydantic import ValidationError
@@ -30,7 +30,6 @@ _WORDS = {
     "dict_type": "must be a mapping of keys to values",
     "model_type": "must be a mapping of keys to values",
     "missing": "is missing",
-    "too_short": "is empty; give at least one",
     "string_too_short": "is empty",
     "string_pattern_mismatch": "must be one line of text",
 }
@@ -56,15 +55,19 @@ def one_of(kind: str, value: str, known: Collection[str], command: str) -> str:
     raise PydanticCustomError("unknown", "is no such {kind}; {hint}", {"kind": kind, "hint": hint})
 
 
-def explain(error: ValidationError, key: str, data: object, keys: Collection[str]) -> Iterator[Problem]:
-    """The problems that pydantic found in data[key]; `keys` are those that a mapping there may have."""
+def explain(
+    error: ValidationError, key: str, data: object, keys_at: Callable[[KeyPath], Collection[str]]
+) -> Iterator[Problem]:
+    """The problems that pydantic found in `data`, which stands at `key`; `keys_at` gives the keys that the mapping at a
+    path within may have.
+    """
     found: dict[KeyPath, list[str]] = {}
     values: dict[KeyPath, object] = {}
     for item in error.errors(include_url=False):
         if item["type"] == "default_factory_not_called":  # for another key's fault, which is reported
             continue
         path = (key, *_in_file(item, data))
-        found.setdefault(path, []).append(_words(item, keys))
+        found.setdefault(path, []).append(_words(item, keys_at(path[1:-1])))
         if item["type"] != "extra_forbidden":
             values.setdefault(path, item["input"])
     for path, texts in found.items():
@@ -89,11 +92,20 @@ def _words(item: ErrorDetails, keys: Collection[str]) -> str:
         return f"no such key; {nearest(str(item['loc'][-1]), keys, 'the keys here are')}"
     if kind == "string_pattern_mismatch" and context.get("pattern") == NAME:
         return _NO_NAME
+    if kind in ("too_short", "too_long"):
+        return _wrong_length(context["actual_length"], context.get("min_length"), context.get("max_length"))
     if kind == "value_error":
         return str(context.get("error", item["msg"]))
     if kind in ("int_type", "float_type") and isinstance(item["input"], str) and scalar(item["input"]) != item["input"]:
         return f"{_WORDS[kind]}, without quotes"
     return _WORDS.get(kind) or item["msg"].replace("Input should be ", "must be ")
+
+
+def _wrong_length(actual: int, least: int | None, most: int | None) -> str:
+    if least == 1 and actual == 0:
+        return "is empty; give at least one"
+    wanted = f"at least {least}" if least is not None else f"at most {most}"
+    return f"has {actual} value{'s' if actual != 1 else ''}; give {wanted}"
 
 
 def _joined(texts: list[str]) -> str:

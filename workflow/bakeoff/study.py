@@ -6,8 +6,9 @@ import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -37,6 +38,8 @@ from bakeoff.profile.spec import ProfileSettings
 from bakeoff.report.spec import ReportSettings
 from bakeoff.stages import POLICIES
 from bakeoff.studyfile import Document, KeyPath
+from bakeoff.train import augment
+from bakeoff.train.policies._pipeline import problem as albumentations_problem
 from bakeoff.train.spec import Recipe, TrainSettings
 
 Name = Annotated[str, StringConstraints(pattern=NAME)]
@@ -133,10 +136,16 @@ class AugmentationEntry(_PluginEntry):
     @field_validator("policy")
     @classmethod
     def _known(cls, policy: str) -> str:
-        return one_of("augmentation", policy, plugins.names(POLICIES), "augmentations")
+        return one_of("augmentation", policy, augment.names(), "augmentations")
 
     def _known_options(self) -> dict[str, plugins.Option]:
         return plugins.options(POLICIES, self.policy)
+
+    @model_validator(mode="after")
+    def _pipeline_can_be_read(self) -> Self:
+        if self.policy == "albumentations" and (problem := albumentations_problem(self.options["pipeline"])):
+            raise PydanticCustomError("option", "{text}", {"key": "pipeline", "text": problem})
+        return self
 
 
 def _one_or_several(item: Mapping[str, Any]) -> WithJsonSchema:
@@ -293,7 +302,7 @@ def check(document: Document) -> Study:
             # As JSON, in which strict means that true is no number and "3" is text, but a list may be a tuple.
             parts[key] = _adapter(key).validate_json(json.dumps(data[key]), strict=True)
         except ValidationError as error:
-            problems += explain(error, key, data[key], _keys_in(field.annotation))
+            problems += explain(error, key, data[key], partial(_keys_at, field.annotation))
     problems += _source_problems(parts)
     problems += _weights_problems(parts)
     problems += _cross_problems(parts)
@@ -306,11 +315,16 @@ def _adapter(key: str) -> TypeAdapter[Any]:
     return TypeAdapter(Annotated[field.annotation, field])
 
 
-def _keys_in(annotation: Any) -> list[str]:
-    """The keys of the settings that this annotation is about, such as those of a Recipe in dict[Name, Recipe]."""
+def _keys_at(annotation: Any, path: KeyPath) -> list[str]:
+    """The keys that settings at a path within this annotation have, such as those of a Recipe in dict[Name, Recipe]."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return list(annotation.model_fields)
-    return next((keys for part in get_args(annotation) if (keys := _keys_in(part))), [])
+        if not path:  # by the schema, which knows of words that stand for settings
+            return list(annotation.model_json_schema().get("properties", {}))
+        field = annotation.model_fields.get(str(path[0]))
+        return _keys_at(field.annotation, path[1:]) if field else []
+    if get_origin(annotation) in (list, dict):
+        path = path[1:]
+    return list(dict.fromkeys(key for part in get_args(annotation) for key in _keys_at(part, path)))
 
 
 def _unknown_keys(data: Mapping[str, Any]) -> Iterator[Problem]:

@@ -134,22 +134,29 @@ class Recipe(_Settings):
         if not isinstance(given, dict) or "preset" not in given:
             return given
         name = given["preset"]
-        if name not in PRESETS:
-            raise PydanticCustomError(
-                "preset",
-                "preset: {name}: no such preset; there are {all}",
-                {"name": repr(name), "all": ", ".join(PRESETS)},
-            )
+        if not isinstance(name, str) or name not in PRESETS:
+            context = {"key": "preset", "name": repr(name), "all": ", ".join(PRESETS)}
+            raise PydanticCustomError("preset", "{name} is no such preset; there are {all}", context)
         preset = {key: value for key, value in PRESETS[name].items() if key != "epochs" or "phases" not in given}
         return {**preset, **{key: value for key, value in given.items() if key != "preset"}}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _epochs_of_phases(cls, given: Any) -> Any:
+        """Where there are phases, `epochs` is their sum, so that settings written out mean the same when read again."""
+        if not isinstance(given, dict) or "epochs" in given or not isinstance(given.get("phases"), list):
+            return given
+        phases = [dict(phase) if isinstance(phase, dict | Phase) else {} for phase in given["phases"]]
+        epochs = [n for phase in phases if isinstance(n := phase.get("epochs"), int)]
+        return {**given, "epochs": sum(epochs)} if epochs and len(epochs) == len(phases) else given
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.phases and "epochs" in self.model_fields_set and self.epochs != sum(p.epochs for p in self.phases):
+        if self.phases and self.epochs != sum(phase.epochs for phase in self.phases):
             raise PydanticCustomError(
                 "phases",
-                "epochs: {epochs} and the phases' {sum} epochs differ; give the phases alone",
-                {"epochs": self.epochs, "sum": sum(p.epochs for p in self.phases)},
+                "{epochs} and the phases' {sum} epochs differ; give the phases alone",
+                {"key": "epochs", "epochs": self.epochs, "sum": sum(phase.epochs for phase in self.phases)},
             )
         return self
 
