@@ -18,6 +18,7 @@ from bakeoff.provenance import PACKAGE, Json, at_path, parse_spec, validated
 if TYPE_CHECKING:
     from bakeoff.profile.spec import ProfileSpec
     from bakeoff.train.job import Execution
+    from bakeoff.train.policies._sheet import Examples
 
 app = typer.Typer(
     help="A bake-off of image classifiers, from one study file to the paper's table.",
@@ -320,9 +321,56 @@ def datasets(search: Annotated[str, typer.Argument(help="Only names with this te
 
 
 @app.command()
-def augmentations() -> None:
-    """List the augmentation policies that a study may name."""
-    _list_plugins("train/policies")
+def augmentations(
+    sheet: Annotated[Path | None, typer.Option(help="Draw them into this file, such as sheet.png.")] = None,
+    policy: Annotated[str, typer.Option(help="Only this one.")] = "",
+    study: Annotated[Path | None, typer.Option(help="Those of a study, with their settings.")] = None,
+    dataset: Annotated[str, typer.Option(help="Whose images are drawn.")] = "digits",
+    data_root: Folder = Path("data"),
+) -> None:
+    """List the augmentation policies that a study may name, with their options; or draw what they do to images."""
+    from bakeoff.train import augment
+
+    if sheet is None:
+        for name in augment.names():
+            options = ", ".join(plugins.options(augment.FOLDER, name))
+            print(f"{name:24} {plugins.about(augment.FOLDER, name)}" + (f" [{options}]" if options else ""))
+        return
+    from bakeoff.train.policies import _sheet
+
+    chosen = _policies(policy, study)
+    _sheet.draw(chosen, _examples(dataset, data_root, 2 if len(chosen) > 1 else 6), sheet)
+
+
+def _policies(policy: str, study: Path | None) -> dict[str, Json]:
+    """The policies to draw, by name: a study's, or all with their default options that do not need any."""
+    from bakeoff.problems import nearest
+    from bakeoff.study import load
+    from bakeoff.train import augment
+
+    if study is not None:
+        found = {entry.name: {"policy": entry.policy, "options": entry.options} for entry in load(study).augmentations}
+    else:
+        found = {name: {"policy": name, "options": {}} for name in augment.names() if name != "albumentations"}
+    if policy and policy not in found:
+        raise UserError(f"--policy: {policy}: no such policy; {nearest(policy, found)}")
+    return {policy: found[policy]} if policy else {name: p for name, p in found.items() if "/" not in name}
+
+
+def _examples(dataset: str, data_root: Path, n: int) -> Examples:
+    """The first images of a data set, one a class."""
+    import numpy as np
+    import torch
+
+    from bakeoff.data import registry
+    from bakeoff.train.policies._sheet import Examples
+
+    options = registry.complete(dataset, {})
+    info, raw = registry.info(dataset, options, data_root), registry.load(dataset, options, data_root)
+    rows = np.unique(raw.train.labels, return_index=True)[1][:n].astype(np.int64)
+    pixels = raw.train.pixels
+    images = pixels[rows] if isinstance(pixels, np.ndarray) else pixels.take(rows, info.size or 64, 1)
+    return Examples(torch.from_numpy(np.ascontiguousarray(images)), info.flip)
 
 
 @app.command()
@@ -333,8 +381,3 @@ def metrics() -> None:
     for metric in METRICS.values():
         better = "higher" if metric.direction == "max" else "lower"
         print(f"{metric.name:20} {metric.unit}, {better} is better; {metric.source}")
-
-
-def _list_plugins(folder: str) -> None:
-    for name in plugins.names(folder):
-        print(f"{name:20} {plugins.about(folder, name)}")
