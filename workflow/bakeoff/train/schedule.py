@@ -63,7 +63,7 @@ def make_schedule(recipe: Recipe, steps_per_epoch: int, epochs: int, peak_lr: fl
 
     def lr_at(step: int) -> float:
         if step < warmup:
-            return peak_lr * (step + 1) / warmup
+            return peak_lr * ((step + 1) / warmup)
         return peak_lr * after(recipe, step, warmup, total, steps_per_epoch)
 
     return _Planned(lr_at)
