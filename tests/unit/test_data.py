@@ -216,7 +216,7 @@ def test_what_is_no_idx_array_is_refused(content: bytes) -> None:
 
 
 NAME = "t10k-labels-idx1-ubyte.gz"
-GOOD = gzip.compress(b"labels")
+GOOD = gzip.compress(b"labels", mtime=0)
 
 
 def write_good_set(folder: Path) -> None:
@@ -247,7 +247,7 @@ def test_damaged_and_wrong_files_are_refused_in_one_line(tmp_path: Path, content
 
 def test_a_file_with_the_published_content_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(fashion_mnist.MD5, NAME, hashlib.md5(b"labels").hexdigest())
-    (tmp_path / NAME).write_bytes(gzip.compress(b"labels", compresslevel=1))
+    (tmp_path / NAME).write_bytes(gzip.compress(b"labels", compresslevel=1, mtime=0))
     assert fashion_mnist.read_checked(tmp_path / NAME) == b"labels"
 
 

@@ -12,7 +12,15 @@ from bakeoff import plugins
 from bakeoff.provenance import PACKAGE, import_closure
 
 STEPS = ("data", "train", "profile", "evaluate", "compare", "report")
-PLUGINS = ("data.sources", "data.library", "models.own", "models.library", "models.controls", "models.estimators", "train.policies")
+PLUGINS = (
+    "data.sources",
+    "data.library",
+    "models.own",
+    "models.library",
+    "models.controls",
+    "models.estimators",
+    "train.policies",
+)
 # Around the steps: no result depends on these.
 COMMANDS = {
     "bakeoff.__main__",

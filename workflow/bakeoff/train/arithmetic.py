@@ -57,7 +57,7 @@ def precise(recipe: Recipe, device: torch.device) -> AbstractContextManager[Any]
 
 def in_order(net: nn.Module, recipe: Recipe) -> nn.Module:
     """The net with its weights in the recipe's memory order."""
-    return net.to(memory_format=torch.channels_last) if recipe.channels_last else net  # type: ignore[call-overload,no-any-return]
+    return net.to(memory_format=torch.channels_last) if recipe.channels_last else net
 
 
 def describe(recipe: Recipe, device: torch.device) -> dict[str, Any]:
