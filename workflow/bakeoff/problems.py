@@ -63,15 +63,18 @@ def explain(
     """
     found: dict[KeyPath, list[str]] = {}
     values: dict[KeyPath, object] = {}
+    within: set[KeyPath] = set()
     for item in error.errors(include_url=False):
         if item["type"] == "default_factory_not_called":  # for another key's fault, which is reported
             continue
         path = (key, *_in_file(item, data))
+        within |= {path[:depth] for depth in range(len(path))}
         found.setdefault(path, []).append(_words(item, keys_at(path[1:-1])))
         if item["type"] != "extra_forbidden":
             values.setdefault(path, item["input"])
     for path, texts in found.items():
-        yield path, f"{_shown(values.get(path, ...))}{_joined(texts)}"
+        if path not in within:  # where a mapping is faulty in itself, the alternatives to it were not meant
+            yield path, f"{_shown(values.get(path, ...))}{_joined(texts)}"
 
 
 def _in_file(item: ErrorDetails, data: Any) -> Iterator[str | int]:

@@ -304,6 +304,7 @@ def check(document: Document) -> Study:
         except ValidationError as error:
             problems += explain(error, key, data[key], partial(_keys_at, field.annotation))
     problems += _source_problems(parts)
+    problems += _recipe_problems(parts)
     problems += _weights_problems(parts)
     problems += _cross_problems(parts)
     report(document, problems)
@@ -349,6 +350,11 @@ def _source_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
                 ("datasets", i),
                 "needs image_size: its images have no size of their own; write it as a mapping with image_size: 64",
             )
+
+
+def _recipe_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
+    for name, recipe in parts.get("recipes", {}).items():
+        yield from ((("recipes", name, key), text) for key, text in recipe.slips())
 
 
 def _weights_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:

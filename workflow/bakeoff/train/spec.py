@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from bakeoff.train.presets import PRESETS
@@ -12,7 +13,15 @@ from bakeoff.train.presets import PRESETS
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
-Range = Annotated[list[Positive], Field(min_length=2, max_length=2)]
+
+
+def _ascending(values: list[float]) -> list[float]:
+    if values[0] > values[1]:
+        raise PydanticCustomError("range", "the lower end comes first: {text}", {"text": str(values[::-1])})
+    return values
+
+
+Range = Annotated[list[Positive], Field(min_length=2, max_length=2), AfterValidator(_ascending)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 
 
@@ -50,6 +59,25 @@ class Tuning(_Settings):
     epochs: Count | None = None
     """Epochs of a trial; default: the recipe's."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+
+def _preset(name: object) -> dict[str, Any]:
+    if not isinstance(name, str) or name not in PRESETS:
+        raise _at("preset", f"{name!r} is no such preset; there are {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def _epochs_of(phases: Any) -> int | None:
+    """Epochs of all phases as given, None where there are none or they are not well formed."""
+    if not isinstance(phases, list):
+        return None
+    given = [phase.get("epochs") if isinstance(phase, dict) else getattr(phase, "epochs", None) for phase in phases]
+    return sum(given) if given and all(type(epochs) is int and epochs > 0 for epochs in given) else None
+
+
+def _at(key: str, text: str) -> PydanticCustomError:
+    """What is wrong with a key, found when several are held against each other."""
+    return PydanticCustomError("recipe", "{text}", {"key": key, "text": text})
 
 
 def _with_preset(schema: dict[str, Any]) -> None:
@@ -97,10 +125,13 @@ class Recipe(_Settings):
     """Factor of step, multistep and plateau."""
     step_epochs: Count = 30
     """step: epochs between two drops."""
-    milestones: list[Annotated[float, Field(gt=0, lt=1)]] = [0.5, 0.75]
+    milestones: Annotated[list[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1), AfterValidator(sorted)] = [
+        0.5,
+        0.75,
+    ]
     """multistep: where the rate drops, as fractions of training."""
     restart_epochs: Count = 10
-    """restarts: epochs of a cosine before the rate jumps up again (SGDR, Loshchilov and Hutter 2017)."""
+    """restarts: epochs from one restart of the cosine to the next (SGDR, Loshchilov and Hutter 2017)."""
     patience: Count = 5
     """plateau: epochs without a lower validation loss before a drop."""
 
@@ -129,36 +160,38 @@ class Recipe(_Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _preset(cls, given: Any) -> Any:
-        """`preset: name` stands for its settings; keys given beside it win."""
-        if not isinstance(given, dict) or "preset" not in given:
-            return given
-        name = given["preset"]
-        if not isinstance(name, str) or name not in PRESETS:
-            context = {"key": "preset", "name": repr(name), "all": ", ".join(PRESETS)}
-            raise PydanticCustomError("preset", "{name} is no such preset; there are {all}", context)
-        preset = {key: value for key, value in PRESETS[name].items() if key != "epochs" or "phases" not in given}
-        return {**preset, **{key: value for key, value in given.items() if key != "preset"}}
+    def _written_out(cls, given: Any) -> Any:
+        """`preset: name` stands for its settings, keys beside it win; `epochs` is the sum of the phases' epochs.
 
-    @model_validator(mode="before")
-    @classmethod
-    def _epochs_of_phases(cls, given: Any) -> Any:
-        """Where there are phases, `epochs` is their sum, so that settings written out mean the same when read again."""
-        if not isinstance(given, dict) or "epochs" in given or not isinstance(given.get("phases"), list):
+        So settings that mean the same are the same, and mean the same when a run reads them.
+        """
+        if not isinstance(given, dict):
             return given
-        phases = [dict(phase) if isinstance(phase, dict | Phase) else {} for phase in given["phases"]]
-        epochs = [n for phase in phases if isinstance(n := phase.get("epochs"), int)]
-        return {**given, "epochs": sum(epochs)} if epochs and len(epochs) == len(phases) else given
+        settings = {**_preset(given["preset"]), **given} if "preset" in given else dict(given)
+        settings.pop("preset", None)
+        if "epochs" not in given and (epochs := _epochs_of(given.get("phases"))):
+            settings["epochs"] = epochs
+        return settings
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.phases and self.epochs != sum(phase.epochs for phase in self.phases):
-            raise PydanticCustomError(
-                "phases",
-                "{epochs} and the phases' {sum} epochs differ; give the phases alone",
-                {"key": "epochs", "epochs": self.epochs, "sum": sum(phase.epochs for phase in self.phases)},
-            )
+        if self.phases and self.epochs != (epochs := sum(phase.epochs for phase in self.phases)):
+            raise _at("epochs", f"{self.epochs} and the phases' {epochs} epochs differ; give the phases alone")
         return self
+
+    def slips(self) -> Iterator[tuple[str, str]]:
+        """Keys whose values training can work with, but that nobody means, each with what is wrong with it."""
+        shortest = min([phase.epochs for phase in self.phases] or [self.epochs])
+        of = f"the {shortest} epochs of {'the shortest phase' if self.phases else 'training'}"
+        if self.schedule != "onecycle" and self.warmup_epochs > shortest:
+            yield "warmup_epochs", f"{self.warmup_epochs:g} is more than {of}; set it lower"
+        period = {"step": "step_epochs", "restarts": "restart_epochs"}.get(self.schedule)
+        if period and getattr(self, period) >= shortest:
+            yield period, f"{getattr(self, period)} is not less than {of}, so nothing would come of it; set it lower"
+        if self.schedule == "restarts" and self.restart_epochs <= self.warmup_epochs:
+            yield "restart_epochs", f"{self.restart_epochs} is not more than warmup_epochs; set it higher"
+        if self.tuning and self.tuning.epochs and self.tuning.epochs < self.warmup_epochs:
+            yield "tuning", f"its epochs: {self.tuning.epochs} are less than warmup_epochs; set them higher"
 
     @property
     def total_epochs(self) -> int:
