@@ -119,7 +119,7 @@ def test_tuning(tmp_path: Path) -> None:
     [
         (
             "lr: 0.1\npreset: cnn-sdg",
-            ":7: recipes.mine.preset: 'cnn-sdg' is no such preset; there are cnn-sgd, cnn-lamb, vit-adamw, vit-",
+            ":7: recipes.mine.preset: 'cnn-sdg' is no such preset; there are cnn-sgd, cnn-adamw, cnn-lamb, ",
         ),
         ("preset: [cnn-sgd]", ":6: recipes.mine.preset: ['cnn-sgd'] is no such preset; there are "),
         ("preset:", ":6: recipes.mine.preset: None is no such preset; there are "),
