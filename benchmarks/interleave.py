@@ -43,8 +43,8 @@ class Disturbance:
         self._began, self._before = time.monotonic(), self._others()
 
     def _others(self) -> float:
-        own = os.times()
-        return _machine_seconds() - own.user - own.system - sum(map(_family_seconds, self._processes))
+        # A process that ends leaves its family's seconds to the children that this process has reaped.
+        return _machine_seconds() - sum(os.times()[:4]) - sum(map(_family_seconds, self._processes))
 
     def share(self) -> float:
         """As a fraction of all cores."""
