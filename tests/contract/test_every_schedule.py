@@ -10,6 +10,7 @@ from typing import Any, get_args
 import pytest
 import torch
 from hypothesis import given
+from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 from torch.optim import SGD
 from torch.optim import lr_scheduler as torchs
@@ -49,6 +50,7 @@ settings_of = st.fixed_dictionaries(
 
 
 @pytest.mark.parametrize("name", NAMES)
+@hypothesis(deadline=None)
 @given(settings=settings_of, peak=st.floats(1e-8, 10), **lengths)
 def test_rates_are_positive_and_not_above_the_peak(
     name: str, settings: dict[str, Any], peak: float, steps_per_epoch: int, epochs: int
@@ -60,6 +62,7 @@ def test_rates_are_positive_and_not_above_the_peak(
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "onecycle"])
+@hypothesis(deadline=None)
 @given(warmup=st.floats(0, 10), **lengths)
 def test_the_warm_up_is_a_line_that_reaches_the_peak(
     name: str, warmup: float, steps_per_epoch: int, epochs: int
@@ -76,6 +79,7 @@ def test_the_warm_up_is_a_line_that_reaches_the_peak(
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "plateau"])
+@hypothesis(deadline=None)
 @given(order=st.permutations(range(24)))
 def test_the_rate_depends_on_the_step_alone(name: str, order: list[int]) -> None:
     """So a step's rate is the same in whatever order it is asked for, and whatever the losses were."""
@@ -87,6 +91,7 @@ def test_the_rate_depends_on_the_step_alone(name: str, order: list[int]) -> None
         assert schedule.lr_at(step) == want[step]
 
 
+@hypothesis(deadline=None)
 @given(factor=st.floats(1e-3, 1e3), **lengths)
 def test_the_shape_does_not_depend_on_the_peak(factor: float, steps_per_epoch: int, epochs: int) -> None:
     for name in NAMES:
@@ -154,6 +159,7 @@ def test_it_is_torchs(settings: dict[str, Any], make: Callable[[SGD], Any]) -> N
     assert got == pytest.approx(torchs_rates(make, TOTAL), rel=1e-9, abs=1e-12)
 
 
+@hypothesis(deadline=None)
 @given(total=st.integers(4, 300))
 def test_onecycle_is_torchs(total: int) -> None:
     got = rates(Recipe(schedule="onecycle"), 1, total)
@@ -161,6 +167,7 @@ def test_onecycle_is_torchs(total: int) -> None:
     assert got == pytest.approx(want, rel=1e-6, abs=1e-12)
 
 
+@hypothesis(deadline=None)
 @given(
     losses=st.lists(st.sampled_from([1.0, 0.9, 0.89999, 0.5, 0.2, 2.0, math.inf]), min_size=1, max_size=40),
     patience=st.integers(1, 4),

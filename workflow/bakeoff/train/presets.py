@@ -82,9 +82,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "label_smoothing": 0.1,
         "clip_grad_norm": 1.0,
     },
-    # How good a pretrained net's features are: the head alone learns. He et al. 2022 (MAE), table 10: lr 0.1 a batch of
-    # 256 (here 128), no weight decay, 90 epochs, 10 of warm-up. Their LARS is for batches of 16384; here SGD, as in Chen
-    # et al. 2020 (SimCLR). The best rate depends on the size of the features: give it `tuning:`.
+    # How good a pretrained net's features are: the head alone learns. He et al. 2022 (MAE), table 10: lr 0.1 a batch
+    # of 256 (here 128), no weight decay, 90 epochs, 10 of warm-up. Their LARS is for batches of 16384; here SGD, as in
+    # Chen et al. 2020 (SimCLR, appendix B.6). The best rate depends on the size of the features: give it `tuning:`.
     "linear-probe": {
         "weights": "pretrained",
         "trained": "head",
