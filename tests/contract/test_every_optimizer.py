@@ -1,4 +1,4 @@
-"""Every optimizer does what torch's or timm's class of that name does, and keeps no state that a snapshot would miss."""
+"""Every optimizer does what torch's or timm's class of that name does, and shows all state that it keeps."""
 
 from __future__ import annotations
 

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 
 from bakeoff.errors import UserError
 from bakeoff.train.spec import Last, Recipe
+
+
+_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
 @dataclass(frozen=True)
@@ -27,9 +30,14 @@ class Group:
 def blocks_of(net: nn.Module) -> list[list[str]]:
     """Names of the parameters, block by block from input to output; the last block is the head.
 
-    timm's nets know their blocks themselves. In others a block is a child that has parameters; a child that holds
-    most of them (torchvision's `features`, `encoder.layers`) is opened, so that its own children are the blocks.
+    timm's nets know their blocks themselves. In others a block is a child that has parameters; plain containers, and a
+    child that holds most of the net (torchvision's `encoder`), are opened, so that their own children are the blocks.
+    Norms belong to the block before them, and what a head does before its last layer is no part of it.
     """
+    return _norms_joined(_blocks(net), net)
+
+
+def _blocks(net: nn.Module) -> list[list[str]]:
     if type(net).__module__.startswith("timm.") and hasattr(net, "group_matcher"):
         from timm.models import group_parameters
 
@@ -39,6 +47,17 @@ def blocks_of(net: nn.Module) -> list[list[str]]:
         named = [name for name, _ in net.named_parameters() if name in head]
         return [block for block in [*blocks, named] if block]
     return _children(net)
+
+
+def _norms_joined(blocks: list[list[str]], net: nn.Module) -> list[list[str]]:
+    weights = {name for name, parameter in net.named_parameters() if parameter.ndim > 1}
+    joined: list[list[str]] = []
+    for block in blocks:
+        if joined and weights.isdisjoint(block):
+            joined[-1] = joined[-1] + block
+        else:
+            joined.append(block)
+    return joined
 
 
 def _head_of_timm(net: nn.Module) -> list[str]:
@@ -55,15 +74,15 @@ def _children(net: nn.Module) -> list[list[str]]:
 
 
 def _opened(module: nn.Module, prefix: str, total: int, last: bool) -> list[list[str]]:
-    """Blocks of a module: its own parameters, then its children. A child that holds over half of the net, or that the
-    net ends with, is opened in turn.
+    """Blocks of a module: its own parameters, then its children. A plain container, a child that holds over half of the
+    net, and one that the net ends with are opened in turn.
     """
     own = [prefix + name for name, _ in module.named_parameters(recurse=False)]
     blocks = [own] if own else []
     children = [(f"{prefix}{name}.", child) for name, child in module.named_children() if _size(child)]
     for i, (name, child) in enumerate(children):
         ends = last and i == len(children) - 1
-        if _size(child) > total / 2 or ends:
+        if type(child) in _CONTAINERS or _size(child) > total / 2 or ends:
             blocks += _opened(child, name, total, ends)
         else:
             blocks.append([name + parameter for parameter, _ in child.named_parameters()])
@@ -108,7 +127,7 @@ def _still(net: nn.Module, learning: set[str]) -> list[nn.Module]:
         own = [f"{name}.{p}" if name else p for p, _ in module.named_parameters(recurse=False)]
         if own and any(parameter in learning for parameter in own):
             before = False
-        is_norm, is_drop = isinstance(module, _BatchNorm), isinstance(module, _DropoutNd) or _is_drop_path(module)
+        is_norm, is_drop = isinstance(module, _NormBase), isinstance(module, _DropoutNd) or _is_drop_path(module)
         if (is_norm and own and not any(p in learning for p in own)) or (before and (is_norm or is_drop)):
             found.append(module)
     return found
