@@ -147,7 +147,7 @@ def test_what_is_added_moves_no_other_run(changes: dict[str, Any]) -> None:
 
 
 def test_an_option_moves_the_runs_of_its_own_model_only() -> None:
-    before, after = grid(), grid(models=["lenet5", {"name": "tiny_cnn", "width": 16}])
+    before, after = grid(), grid(models=["lenet5", {"name": "tiny_cnn", "width": 24}])
     assert runs_of(before, model="lenet5") == runs_of(after, model="lenet5")
     assert not runs_of(before, model="tiny_cnn") & runs_of(after, model="tiny_cnn")
 

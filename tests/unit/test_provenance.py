@@ -165,7 +165,7 @@ def test_versions_of_the_packages_imported_count(package: Path, monkeypatch: pyt
         asked.append(name)
         return versions[name]
 
-    monkeypatch.setattr(provenance, "_version", version)
+    monkeypatch.setattr(provenance, "version", version)
     now = digest(package)
     assert sorted(asked) == ["numpy", "yaml"]  # not json, which comes with Python
     versions["yaml"] = "7"
@@ -205,7 +205,7 @@ def test_the_place_of_the_package_is_not_in_the_digest(package: Path, tmp_path: 
 
 def test_the_digest_is_the_same_in_every_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pinned: had the syntax tree been dumped by `ast.dump`, each Python version would give another."""
-    monkeypatch.setattr(provenance, "_version", lambda name: "1")
+    monkeypatch.setattr(provenance, "version", lambda name: "1")
     file = tmp_path / "fixed" / "step.py"
     file.parent.mkdir()
     (file.parent / "__init__.py").touch()
