@@ -108,6 +108,16 @@ def test_what_ends_low_ends_low(name: str) -> None:
     assert max(found) == pytest.approx(PEAK, rel=1e-3)
 
 
+def test_restarts_stand_at_multiples_of_their_period() -> None:
+    """The warm-up is part of the first, so the last cosine is whole and training ends low."""
+    found = rates(Recipe(schedule="restarts", restart_epochs=4, warmup_epochs=1), 50, 12)
+    assert found[50] == pytest.approx(PEAK)
+    for restart in (200, 400):
+        assert found[restart] == PEAK
+        assert found[restart - 1] < 1e-3 * PEAK
+    assert found[-1] < 1e-3 * PEAK
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_single_step_has_a_rate(name: str) -> None:
     (rate,) = rates(Recipe(schedule=name, warmup_epochs=5), 1, 1)

@@ -155,6 +155,7 @@ def test_tuning(tmp_path: Path) -> None:
             "warmup_epochs: 5\nschedule: restarts\nrestart_epochs: 5",
             ":8: recipes.mine.restart_epochs: 5 is not more than warmup_epochs",
         ),
+        ("restart_epochs: 8\nschedule: restarts", ":6: recipes.mine.restart_epochs: 8 does not divide 20 epochs: "),
         ("warmup_epochs: 5\ntuning: {trials: 2, epochs: 4}", ":7: recipes.mine.tuning: its epochs: 4 are less than "),
         ("trained: last", ":6: recipes.mine.trained: 'last' must be 'all' or 'head' or "),
         ("trained: {last: 0}", ":6: recipes.mine.trained.last: 0 must be greater than or equal to 1"),

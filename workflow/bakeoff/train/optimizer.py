@@ -32,8 +32,9 @@ class Optimizer:
         self._momentum = recipe.momentum
         self._rule = _RULES[recipe.optimizer](self)
         self._parameters = [parameter for group in groups for parameter in group.parameters]
-        self._first = {p: torch.zeros_like(p) for p in self._parameters}
         has_second = recipe.optimizer != "sgd"
+        has_first = has_second or recipe.momentum > 0
+        self._first = {p: torch.zeros_like(p) for p in self._parameters} if has_first else {}
         self._second = {p: torch.zeros_like(p) for p in self._parameters} if has_second else {}
         self._steps = {p: torch.zeros((), device=p.device) for p in self._parameters} if has_second else {}
 
@@ -111,7 +112,8 @@ class Optimizer:
         torch._foreach_lerp_(first, gradients, 1 - BETAS[0])
         torch._foreach_mul_(second, BETAS[1])
         torch._foreach_addcmul_(second, gradients, gradients, 1 - BETAS[1])
-        corrections = [1 - BETAS[0] ** steps[0], (1 - BETAS[1] ** steps[0]).sqrt()]
+        t = steps[0].double()  # 1 - 0.999 in float32 has but four digits
+        corrections = [c.to(steps[0].dtype) for c in (1 - BETAS[0] ** t, (1 - BETAS[1] ** t).sqrt())]
         roots = torch._foreach_sqrt(second)
         torch._foreach_div_(roots, corrections[1])
         torch._foreach_add_(roots, LAMB_EPSILON)

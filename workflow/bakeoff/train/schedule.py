@@ -78,8 +78,10 @@ def _cosine(recipe: Recipe, step: int, warmup: int, total: int, steps_per_epoch:
 
 
 def _restarts(recipe: Recipe, step: int, warmup: int, total: int, steps_per_epoch: int) -> float:
+    """The restarts stand at multiples of the period, so that training ends low; the warm-up is part of the first."""
     cycle = recipe.restart_epochs * steps_per_epoch
-    return _half_cosine((step - warmup) % cycle / cycle)
+    first_end = (warmup // cycle + 1) * cycle
+    return _half_cosine((step - warmup) / (first_end - warmup) if step < first_end else step % cycle / cycle)
 
 
 def _step(recipe: Recipe, step: int, warmup: int, total: int, steps_per_epoch: int) -> float:

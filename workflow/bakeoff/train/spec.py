@@ -181,15 +181,22 @@ class Recipe(_Settings):
 
     def slips(self) -> Iterator[tuple[str, str]]:
         """Keys whose values training can work with, but that nobody means, each with what is wrong with it."""
-        shortest = min([phase.epochs for phase in self.phases] or [self.epochs])
+        epochs = [phase.epochs for phase in self.phases] or [self.epochs]
+        shortest = min(epochs)
         of = f"the {shortest} epochs of {'the shortest phase' if self.phases else 'training'}"
         if self.schedule != "onecycle" and self.warmup_epochs > shortest:
             yield "warmup_epochs", f"{self.warmup_epochs:g} is more than {of}; set it lower"
         period = {"step": "step_epochs", "restarts": "restart_epochs"}.get(self.schedule)
         if period and getattr(self, period) >= shortest:
             yield period, f"{getattr(self, period)} is not less than {of}, so nothing would come of it; set it lower"
-        if self.schedule == "restarts" and self.restart_epochs <= self.warmup_epochs:
-            yield "restart_epochs", f"{self.restart_epochs} is not more than warmup_epochs; set it higher"
+        if self.schedule == "restarts":
+            if self.restart_epochs <= self.warmup_epochs:
+                yield "restart_epochs", f"{self.restart_epochs} is not more than warmup_epochs; set it higher"
+            if odd := [n for n in epochs if n % self.restart_epochs]:
+                yield (
+                    "restart_epochs",
+                    f"{self.restart_epochs} does not divide {odd[0]} epochs: the rate would end high",
+                )
         if self.tuning and self.tuning.epochs and self.tuning.epochs < self.warmup_epochs:
             yield "tuning", f"its epochs: {self.tuning.epochs} are less than warmup_epochs; set them higher"
 
