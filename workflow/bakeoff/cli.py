@@ -35,6 +35,7 @@ Id = Annotated[str, typer.Option(help="Name in the study.")]
 StudyFile = Annotated[Path, typer.Argument(help="Study file.")]
 Workers = Annotated[str, typer.Option(help="Processes that read data which does not lie on the device.")]
 ResidentGb = Annotated[str, typer.Option(help="Data sets up to so many GB lie on the device.")]
+Weights = Annotated[str, typer.Option(help="File of initial weights, for a recipe that begins from one.")]
 DEFAULT_STUDY = Path("config.yaml")
 
 
@@ -89,13 +90,14 @@ def tune(
     code: Code = None,
     workers: Workers = "",
     resident_gb: ResidentGb = "",
+    weights: Weights = "",
 ) -> None:
     """Search for learning rate and weight decay of one cell, by its recipe's tuning: budget, on validation images."""
     from bakeoff.train import tuning
 
     settings = parse_spec(spec)
     names = {"dataset": dataset, "model": model, "augmentation": augmentation, "recipe": recipe}
-    tuning.run(settings, names, data, out, code or _train_code(settings), _execution(workers, resident_gb))
+    tuning.run(settings, names, data, out, code or _train_code(settings), _execution(workers, resident_gb, weights))
 
 
 @app.command()
@@ -112,6 +114,7 @@ def train(
     tuned: Annotated[str, typer.Option(help="tuning.json of the cell, for a recipe with a tuning: budget.")] = "",
     workers: Workers = "",
     resident_gb: ResidentGb = "",
+    weights: Weights = "",
 ) -> None:
     """Train one run: weights, history, predictions."""
     from bakeoff.train import step
@@ -126,7 +129,7 @@ def train(
         folders,
         code or _train_code(settings),
         Path(tuned) if tuned else None,
-        _execution(workers, resident_gb),
+        _execution(workers, resident_gb, weights),
     )
 
 
@@ -136,11 +139,15 @@ def _train_code(settings: Json) -> str:
     return stages.train(at_path(settings, "model", "builder"), at_path(settings, "augmentation", "policy"))
 
 
-def _execution(workers: str, resident_gb: str) -> Execution:
+def _execution(workers: str, resident_gb: str, weights: str) -> Execution:
     from bakeoff.train.job import Execution
 
     try:
-        return Execution(float(resident_gb) if resident_gb else None, int(workers) if workers else None)
+        return Execution(
+            resident_gb=float(resident_gb) if resident_gb else None,
+            workers=int(workers) if workers else None,
+            weights=Path(weights) if weights else None,
+        )
     except ValueError:
         raise UserError(
             f"train: --workers {workers or None} and --resident-gb {resident_gb or None} must be numbers"

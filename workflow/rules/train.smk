@@ -23,6 +23,7 @@ rule train:
         runtime=240,
         loader_workers=LOADER_WORKERS,
         resident_gb=RESIDENT_GB,
+        weights=lambda wildcards: str(GRID.weights_file(cell_of(wildcards)) or ""),
     params:
         spec=lambda wildcards: spec_argument(GRID.train_spec(cell_of(wildcards))),
         code=lambda wildcards: GRID.train_code(cell_of(wildcards)),
@@ -31,5 +32,5 @@ rule train:
         " --dataset {wildcards.dataset:q} --model {wildcards.model:q} --augmentation {wildcards.augmentation:q}"
         " --recipe {wildcards.recipe:q} --seed {wildcards.seed:q}"
         " --data $(dirname {input.data:q}) --tuned={input.tuned:q}"
-        " --workers={resources.loader_workers:q} --resident-gb={resources.resident_gb:q}"
+        " --workers={resources.loader_workers:q} --resident-gb={resources.resident_gb:q} --weights={resources.weights:q}"
         " --out $(dirname {output.record:q}) 2> {log:q}"

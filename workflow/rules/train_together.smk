@@ -38,6 +38,7 @@ for SEEDS, SPECS in GRID.seed_groups().items():
             runtime=480,
             loader_workers=LOADER_WORKERS,
             resident_gb=RESIDENT_GB,
+            weights=lambda wildcards: str(GRID.weights_file(cell_of(wildcards)) or ""),
             # One seed is written where it is told, several each into a folder of its own below that.
             above="" if len(SEEDS) == 1 else "/..",
             seeds=" ".join(f"--seed {seed}" for seed in SEEDS),
@@ -49,5 +50,5 @@ for SEEDS, SPECS in GRID.seed_groups().items():
             " --dataset {wildcards.dataset:q} --model {wildcards.model:q} --augmentation {wildcards.augmentation:q}"
             " --recipe {wildcards.recipe:q} {resources.seeds}"
             " --data $(dirname {input.data:q}) --tuned={input.tuned:q}"
-            " --workers={resources.loader_workers:q} --resident-gb={resources.resident_gb:q}"
+            " --workers={resources.loader_workers:q} --resident-gb={resources.resident_gb:q} --weights={resources.weights:q}"
             " --out $(dirname {output.records[0]:q}){resources.above} 2> {log:q}"

@@ -19,6 +19,7 @@ rule tune:
         runtime=1440,
         loader_workers=LOADER_WORKERS,
         resident_gb=RESIDENT_GB,
+        weights=lambda wildcards: str(GRID.weights_file(cell_of(wildcards)) or ""),
     params:
         spec=lambda wildcards: spec_argument(GRID.train_spec(cell_of(wildcards))),
         code=lambda wildcards: GRID.train_code(cell_of(wildcards)),
@@ -26,4 +27,4 @@ rule tune:
         "python -m bakeoff tune --spec {params.spec:q} --code {params.code:q}"
         " --dataset {wildcards.dataset:q} --model {wildcards.model:q} --augmentation {wildcards.augmentation:q}"
         " --recipe {wildcards.recipe:q} --data $(dirname {input.data:q}) --out $(dirname {output:q})"
-        " --workers={resources.loader_workers:q} --resident-gb={resources.resident_gb:q} 2> {log:q}"
+        " --workers={resources.loader_workers:q} --resident-gb={resources.resident_gb:q} --weights={resources.weights:q} 2> {log:q}"

@@ -155,7 +155,9 @@ class _Snapshot:
             *(learner.average.tensors() if learner.average else []),
         ]
         self._values = [tensor.detach().clone() for tensor in self._tensors]
-        self._random = torch.get_rng_state(), torch.cuda.get_rng_state()
+        self._random = torch.get_rng_state()
+        self._device = learner.sums.loss.device
+        self._random_there = torch.cuda.get_rng_state(self._device) if self._device.type == "cuda" else None
 
     @torch.no_grad()
     def restore(self) -> None:
@@ -163,5 +165,6 @@ class _Snapshot:
         for tensor, value in zip(self._tensors, self._values, strict=True):
             tensor.copy_(value)
         self._learner.sums.clear()
-        torch.set_rng_state(self._random[0])
-        torch.cuda.set_rng_state(self._random[1])
+        torch.set_rng_state(self._random)
+        if self._random_there is not None:
+            torch.cuda.set_rng_state(self._random_there, self._device)

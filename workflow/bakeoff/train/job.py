@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from bakeoff.data import arrays
 from bakeoff.device import prepare_device
 from bakeoff.errors import UserError
-from bakeoff.models import registry, weights
+from bakeoff.models import initial, registry, weights
 from bakeoff.provenance import Json, check_files, read_record, spec_digest, validated
 from bakeoff.seeding import stream_seed
 from bakeoff.train import arithmetic, augment
@@ -31,6 +32,8 @@ class Execution:
     """Data sets up to this size lie on the device; default: a quarter of the memory."""
     workers: int | None = None
     """Processes that read and augment what does not; default: 4 beside a GPU, else none."""
+    weights: Path | None = None
+    """The file of initial weights, where the recipe names one: it knows the file by its sha256."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ class Trained:
 def ready(spec: Json, dataset: str, model: str, data: Path, execution: Execution) -> Job:
     """Read what a run is made from. Raises UserError or Refused when settings or data are not what they must be."""
     recipe = validated(Recipe, spec, "recipe")
+    recipe = recipe.model_copy(update={"weights": initial.locate(recipe.weights, execution.weights)})
     device = prepare_device(spec["device"], spec["threads"])
     arithmetic.set_up(recipe, device)
     manifest = read_record(data / "manifest.json", "data", spec=spec_digest(spec["dataset"]))
@@ -155,6 +159,8 @@ def build(job: Job, recipe: Recipe, seed: int) -> tuple[nn.Module, weights.Loade
     model = job.spec["model"]
     net = registry.build(model, **shape, drop_path=recipe.drop_path)
     loaded = weights.initialise(net, model, recipe.weights, **shape)
+    if loaded is not None:
+        print(loaded.text(), file=sys.stderr)
     for size in {phase.size for phase in phases(recipe, job.size)} - {job.size}:
         _check_size(net, job, size)
     return net.to(job.device), loaded

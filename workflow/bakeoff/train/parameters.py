@@ -14,7 +14,6 @@ from torch.nn.modules.dropout import _DropoutNd
 from bakeoff.errors import UserError
 from bakeoff.train.spec import Last, Recipe
 
-
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 

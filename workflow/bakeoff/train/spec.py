@@ -72,7 +72,8 @@ def _epochs_of(phases: Any) -> int | None:
     if not isinstance(phases, list):
         return None
     given = [phase.get("epochs") if isinstance(phase, dict) else getattr(phase, "epochs", None) for phase in phases]
-    return sum(given) if given and all(type(epochs) is int and epochs > 0 for epochs in given) else None
+    counts = [epochs for epochs in given if type(epochs) is int and epochs > 0]
+    return sum(counts) if counts and len(counts) == len(given) else None
 
 
 def _at(key: str, text: str) -> PydanticCustomError:
