@@ -80,7 +80,7 @@ def test_a_snapshot_puts_everything_back(optimizer: str) -> None:
     snapshot = _Snapshot(learner)
     for step in range(3):
         learner(*batch(step), 0.05)
-    assert not any(torch.equal(a, b) for a, b in zip(before[:2], state(learner)[:2], strict=True))
+    assert not torch.equal(before[0], state(learner)[0])
     snapshot.restore()
     assert same(before, state(learner))
     assert [p.data_ptr() for p in learner.net.parameters()] == places

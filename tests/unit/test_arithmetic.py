@@ -29,7 +29,7 @@ def _as_it_was() -> Iterator[None]:
 
 
 def test_tf32_on_a_cpu_is_the_users_mistake(tmp_path: Path, train_run: Callable[..., Path]) -> None:
-    with pytest.raises(UserError, match="precision: tf32 is an arithmetic of GPUs .* set fp32 or bf16"):
+    with pytest.raises(UserError, match=r"precision: tf32 is an arithmetic of GPUs .* set fp32 or bf16"):
         train_run(tmp_path / "run", precision="tf32")
     assert not (tmp_path / "run").exists()
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.modules.dropout import _DropoutNd
 
 from bakeoff.errors import UserError
 from bakeoff.train.spec import Last, Recipe
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+_HEADS = ("head", "heads", "classifier")
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ def blocks_of(net: nn.Module) -> list[list[str]]:
 
 
 def _blocks(net: nn.Module) -> list[list[str]]:
-    if type(net).__module__.startswith("timm.") and hasattr(net, "group_matcher"):
+    if any(kind.__module__.startswith("timm.") for kind in type(net).__mro__) and hasattr(net, "group_matcher"):
         from timm.models import group_parameters
 
         layers: dict[int, list[str]] = group_parameters(net, net.group_matcher(coarse=False))  # type: ignore[operator]
@@ -73,12 +72,14 @@ def _children(net: nn.Module) -> list[list[str]]:
 
 
 def _opened(module: nn.Module, prefix: str, total: int, last: bool) -> list[list[str]]:
-    """Blocks of a module: its own parameters, then its children. A plain container, a child that holds over half of the
-    net, and one that the net ends with are opened in turn.
+    """Blocks of a module: its own parameters, then its children, a head last wherever it was made. A plain container, a
+    child that holds over half of the net, and one that the net ends with are opened in turn.
     """
     own = [prefix + name for name, _ in module.named_parameters(recurse=False)]
     blocks = [own] if own else []
     children = [(f"{prefix}{name}.", child) for name, child in module.named_children() if _size(child)]
+    if last:
+        children.sort(key=lambda child: child[0].split(".")[-2] in _HEADS)
     for i, (name, child) in enumerate(children):
         ends = last and i == len(children) - 1
         if type(child) in _CONTAINERS or _size(child) > total / 2 or ends:
@@ -119,21 +120,17 @@ def freeze(net: nn.Module, trained: Literal["all", "head"] | Last) -> Frozen:
 
 
 def _still(net: nn.Module, learning: set[str]) -> list[nn.Module]:
-    """Norms with frozen parameters, and all norms and dropouts that stand before the first module that learns."""
+    """Modules with parameters none of which learns, and those without any before the first module that learns."""
+    parameters = {id(parameter) for name, parameter in net.named_parameters() if name in learning}
     found: list[nn.Module] = []
     before = True
-    for name, module in net.named_modules():
-        own = [f"{name}.{p}" if name else p for p, _ in module.named_parameters(recurse=False)]
-        if own and any(parameter in learning for parameter in own):
+    for module in net.modules():
+        of_module = [id(parameter) for parameter in module.parameters()]
+        if any(id(parameter) in parameters for parameter in module.parameters(recurse=False)):
             before = False
-        is_norm, is_drop = isinstance(module, _NormBase), isinstance(module, _DropoutNd) or _is_drop_path(module)
-        if (is_norm and own and not any(p in learning for p in own)) or (before and (is_norm or is_drop)):
+        if (before and not of_module) or (of_module and parameters.isdisjoint(of_module)):
             found.append(module)
     return found
-
-
-def _is_drop_path(module: nn.Module) -> bool:
-    return type(module).__name__ in ("DropPath", "StochasticDepth")
 
 
 def parameter_groups(net: nn.Module, recipe: Recipe, blocks: Sequence[Sequence[str]]) -> list[Group]:
