@@ -277,6 +277,66 @@ def test_what_learns_keeps_its_dropout_and_its_statistics() -> None:
     assert all(module.training for module in net.modules())
 
 
+class HeadFirst(nn.Module):
+    """A net that names its head before the layers it stands on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classifier = nn.Linear(4, 2)
+        self.features = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.Conv2d(4, 4, 2))
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(self.features(images).mean((2, 3)))
+        return logits
+
+
+def test_a_head_is_the_head_wherever_it_was_made() -> None:
+    net = HeadFirst()
+    assert blocks_of(net)[-1] == ["classifier.weight", "classifier.bias"]
+    assert {name for name, _ in net.named_parameters()} == {name for block in blocks_of(net) for name in block}
+    frozen = freeze(net, "head")
+    net.train()
+    frozen.to_eval()
+    assert not any(module.training for module in net.features.modules())
+    assert net.classifier.training
+
+
+def test_a_users_variant_of_a_timm_net_has_timms_blocks() -> None:
+    from timm.models.resnet import BasicBlock, ResNet
+
+    class Mine(ResNet):
+        pass
+
+    net = Mine(BasicBlock, (1, 1, 1, 1), num_classes=5)
+    assert len(blocks_of(net)) == len(blocks_of(NETS["timm resnet"]()))
+    assert blocks_of(net)[-1] == ["fc.weight", "fc.bias"]
+
+
+def test_randomness_of_any_kind_stops_where_nothing_learns() -> None:
+    """Not only that of modules known here: a frozen part is in evaluation mode as a whole."""
+
+    class Noise(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x + torch.randn_like(x) if self.training else x
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.noise, self.slope = nn.Linear(4, 4), Noise(), nn.RReLU()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.slope(self.noise(self.layer(x)))  # type: ignore[no-any-return]
+
+    net = nn.Sequential(Block(), Block(), nn.Linear(4, 2))
+    frozen = freeze(net, Last(last=1))
+    net.train()
+    frozen.to_eval()
+    x = torch.rand(3, 4)
+    assert [module.training for module in net] == [False, True, True]
+    assert torch.equal(net[0](x), net[0](x))
+    assert not torch.equal(net(x), net(x))
+
+
 class Normed(nn.Module):
     """Norms with statistics and without weights, before and after what learns."""
 
