@@ -206,9 +206,10 @@ def test_a_diverged_trial_is_a_trial(tried: list[dict[str, Any]], digits: Path, 
 def test_when_all_diverge_the_search_says_so_and_keeps_the_recipe(
     tried: list[dict[str, Any]], digits: Path, tmp_path: Path
 ) -> None:
-    record = record_of(tuning.run(spec_of(lr=5.0, tuning={"trials": 2}), NAMES, digits, tmp_path, CODE))
-    if all(t["diverged"] for t in record["trials"]):
-        assert (record["status"], record["lr"]) == ("diverged", 5.0)
+    path = tuning.run(spec_of(lr=5.0, tuning={"trials": 3, "lr": [1, 50]}), NAMES, digits, tmp_path, CODE)
+    record = record_of(path)
+    assert all(t["diverged"] for t in record["trials"])
+    assert (record["status"], record["lr"]) == ("diverged", 5.0)
 
 
 def test_a_recipe_without_a_budget_cannot_be_searched(digits: Path, tmp_path: Path) -> None:
@@ -233,7 +234,7 @@ def test_a_run_has_the_settings_found_and_says_so(search: Path, digits: Path, tm
 
 
 def test_a_run_with_a_budget_needs_its_search(digits: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="has a tuning: budget, so --tuned must name the tuning.json of its search"):
+    with pytest.raises(UserError, match=r"has a tuning: budget, so --tuned must name the tuning\.json of its search"):
         step.run(spec_of(), {**NAMES, "seed": 0}, digits, tmp_path / "run", CODE)
     assert not (tmp_path / "run").exists()
 
