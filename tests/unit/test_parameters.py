@@ -160,7 +160,8 @@ def test_without_layer_decay_there_are_two_rates_of_decay_and_one_of_learning(ne
     got = scales(parameter_groups(net, Recipe(weight_decay=0.1), blocks_of(net)), net)
     exempt = set(net.no_weight_decay()) if hasattr(net, "no_weight_decay") else set()  # type: ignore[operator]
     for name, parameter in net.named_parameters():
-        decays = parameter.ndim > 1 and name not in exempt
+        raw = {"class_token", "positions", "encoder.pos_embedding"}  # of tiny_vit and torchvision's ViT
+        decays = parameter.ndim > 1 and name not in exempt | raw
         assert got[name] == (1.0, 0.1 if decays else 0.0)
 
 
@@ -171,6 +172,29 @@ def test_norms_biases_and_embeddings_do_not_decay() -> None:
     users = scales(parameter_groups(net := Users(), Recipe(weight_decay=0.1), blocks_of(net)), net)
     decaying = ["stem.0.weight", *(f"body.{i}.weight" for i in range(3)), "head.1.weight", "head.3.weight"]
     assert [name for name, (_, decay) in users.items() if decay] == decaying
+
+
+@pytest.mark.parametrize(
+    ("name", "exempt"),
+    [
+        ("tiny_vit", {"class_token", "positions"}),
+        ("torchvision vit", {"class_token", "encoder.pos_embedding"}),
+        ("torchvision swin", {"relative_position_bias_table"}),
+        ("torchvision convnext", {"layer_scale"}),
+        ("eca", set()),
+    ],
+)
+def test_tokens_positions_and_layer_scales_do_not_decay(name: str, exempt: set[str]) -> None:
+    """As torchvision's training script and timm's nets have it, whoever built the net."""
+    more = {
+        "torchvision swin": lambda: torchvision_net("swin_t"),
+        "torchvision convnext": lambda: torchvision_net("convnext_tiny"),
+        "eca": lambda: timm_net("ecaresnet26t"),  # whose convolutions over channels are [1, 1, k], and weights
+    }
+    net = {**NETS, **more}[name]()
+    got = scales(parameter_groups(net, Recipe(weight_decay=0.1), blocks_of(net)), net)
+    not_decaying = {n for n, parameter in net.named_parameters() if parameter.ndim > 1 and got[n][1] == 0}
+    assert {n if n in exempt else n.rpartition(".")[2] for n in not_decaying} == exempt
 
 
 @pytest.mark.parametrize("name", ["timm vit", "timm convnext", "timm resnet"])

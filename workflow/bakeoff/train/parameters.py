@@ -135,8 +135,8 @@ def _still(net: nn.Module, learning: set[str]) -> list[nn.Module]:
 
 def parameter_groups(net: nn.Module, recipe: Recipe, blocks: Sequence[Sequence[str]]) -> list[Group]:
     """The parameters that learn. Weight decay is for weights, not for biases and norms (He et al. 2019, "Bag of
-    tricks", section 3.1) nor for what a net names in `no_weight_decay`; layer_decay lowers the rate from each block to
-    the one before it.
+    tricks", section 3.1), tokens, positions and layer scales (Touvron et al. 2021), nor for what a net names in
+    `no_weight_decay`; layer_decay lowers the rate from each block to the one before it.
     """
     exempt = set(net.no_weight_decay()) if hasattr(net, "no_weight_decay") else set()  # type: ignore[operator]
     named = dict(net.named_parameters())
@@ -146,6 +146,17 @@ def parameter_groups(net: nn.Module, recipe: Recipe, blocks: Sequence[Sequence[s
         for name in block:
             parameter = named[name]
             if parameter.requires_grad:
-                decay = recipe.weight_decay if parameter.ndim > 1 and name not in exempt else 0.0
+                decays = parameter.ndim > 1 and name not in exempt and not _is_embedding(name, parameter)
+                decay = recipe.weight_decay if decays else 0.0
                 groups.setdefault((decay, scale), []).append(parameter)
     return [Group(parameters, decay, scale) for (decay, scale), parameters in groups.items()]
+
+
+def _is_embedding(name: str, parameter: Tensor) -> bool:
+    """Whether a parameter is a token or positions [1, n, d], a table of relative positions, or a layer scale [d, 1, 1].
+
+    timm's nets say so themselves; torchvision's and people's own do not.
+    """
+    last = name.rpartition(".")[2]
+    shape = parameter.shape
+    return "weight" not in last and (shape[0] == 1 or shape[0] == parameter.numel() or "position" in last)
