@@ -25,6 +25,7 @@ PLUGINS = (
 COMMANDS = {
     "bakeoff.__main__",
     "bakeoff.cli",
+    "bakeoff.entries",
     "bakeoff.grid",
     "bakeoff.plan",
     "bakeoff.problems",

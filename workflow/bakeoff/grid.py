@@ -12,10 +12,11 @@ from bakeoff import layout, stages
 from bakeoff.data import registry as sources
 from bakeoff.data.source import Info
 from bakeoff.data.spec import DataSettings
+from bakeoff.entries import AugmentationEntry, DatasetEntry, ModelEntry
 from bakeoff.errors import UserError
 from bakeoff.models import initial
 from bakeoff.provenance import Json, canonical, spec_digest
-from bakeoff.study import AugmentationEntry, DatasetEntry, ModelEntry, Study, places
+from bakeoff.study import Study, places
 
 
 @dataclass(frozen=True)
