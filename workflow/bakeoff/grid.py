@@ -8,14 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bakeoff import layout, stages
+from bakeoff import device, layout, stages
 from bakeoff.data import registry as sources
 from bakeoff.data.source import Info
 from bakeoff.data.spec import DataSettings
 from bakeoff.entries import AugmentationEntry, DatasetEntry, ModelEntry
-from bakeoff.errors import UserError
+from bakeoff.errors import Refused, UserError
 from bakeoff.models import initial
-from bakeoff.provenance import Json, canonical, spec_digest
+from bakeoff.profile.spec import NO_GPU, TrainingStep
+from bakeoff.provenance import Json, canonical, read_record, spec_digest
 from bakeoff.study import Study, places
 
 
@@ -194,19 +195,45 @@ class Grid:
 
     # --- profile ---
 
-    def profile_spec(self, model: str, dataset: str) -> Json:
-        """What a cost profile depends on: the network, the shape of its input, the number of classes."""
-        info, size = self._info(dataset), self._size(dataset)
-        return {
-            "model": self._model_spec(model),
-            "input": [info.channels, size, size],
-            "classes": info.classes,
-            **self.study.profile.model_dump(),
-        }
+    @cached_property
+    def _training_step(self) -> Json:
+        """Of the recipes, the step that needs the most memory: that of the largest batch."""
+        used = {cell.recipe for cell in self.cells}
+        recipes = [recipe for name, recipe in self.study.recipes.items() if name in used]
+        largest = max(recipes, key=lambda recipe: recipe.batch_size)
+        return largest.model_dump(include=set(TrainingStep.model_fields))
 
-    def profile_path(self, model: str, dataset: str) -> Path:
-        """The profile's file; data sets of one shape share it."""
-        return layout.profile_path(model, self._digest(self.profile_spec(model, dataset)))
+    def profile_specs(self, model: str, dataset: str) -> list[Json]:
+        """What the cost profiles of a model depend on, one for each condition: the network, the shape of its input, the
+        number of classes, the condition. What a step of training needs is measured with the eager back end alone.
+        """
+        info, size = self._info(dataset), self._size(dataset)
+        settings = self.study.profile
+        return [
+            {
+                "model": self._model_spec(model),
+                "input": [info.channels, size, size],
+                "classes": info.classes,
+                "training": self._training_step if condition.backend == "eager" else None,
+                **condition.model_dump(),
+                **settings.effort(),
+            }
+            for condition in settings.conditions()
+        ]
+
+    def profile_paths(self, model: str, dataset: str) -> list[Path]:
+        """The files of these profiles; data sets of one shape share them."""
+        return [path for path, _ in self._profiles[model, dataset]]
+
+    @cached_property
+    def _profiles(self) -> dict[tuple[str, str], list[tuple[Path, Json]]]:
+        """Path and settings of every profile, by model and data set."""
+        found: dict[tuple[str, str], list[tuple[Path, Json]]] = {}
+        for cell in self.cells:
+            if (key := (cell.model, cell.dataset)) not in found:
+                specs = self.profile_specs(*key)
+                found[key] = [(layout.profile_path(cell.model, self._digest(spec)), spec) for spec in specs]
+        return found
 
     def profile_code(self, model: str) -> str:
         """Digest of what `profile` runs for a model."""
@@ -214,10 +241,27 @@ class Grid:
 
     def profiled(self, model: str, spec: str) -> Json:
         """The settings of the profile at this path. Raises UserError when this study has none there."""
-        for cell in self.cells:
-            if cell.model == model and self.profile_path(model, cell.dataset).stem == f"{model}-{spec}":
-                return self.profile_spec(model, cell.dataset)
-        raise UserError(f"study {self.study.study}: has no profile {model}-{spec}")
+        try:
+            return self._by_profile[layout.profile_path(model, spec)]
+        except KeyError:
+            raise UserError(f"study {self.study.study}: has no profile {model}-{spec}") from None
+
+    @cached_property
+    def _by_profile(self) -> dict[Path, Json]:
+        return {path: spec for profiles in self._profiles.values() for path, spec in profiles}
+
+    def profile_attempt(self, model: str, spec: str) -> int:
+        """Which attempt at this profile is wanted. A profile that failed for want of a GPU has one more once there is
+        one: its record is no longer true. Any other stays what it is, wherever it was copied from.
+        """
+        path = layout.profile_path(model, spec)
+        if self.profiled(model, spec)["device"] != "cuda" or not path.exists():
+            return 0
+        try:
+            record = read_record(path, "profile")
+        except Refused:
+            return 0
+        return int(record["attempt"]) + (record["failure"] == NO_GPU and device.machine_has_gpu())
 
     # --- evaluate, compare, report ---
 
@@ -242,7 +286,7 @@ class Grid:
         }
 
     def _compare_cell(self, cell: Cell) -> Json:
-        profile = self.profile_path(cell.model, cell.dataset)
+        code = self.profile_code(cell.model)
         return {
             "dataset": cell.dataset,
             "model": cell.model,
@@ -253,9 +297,12 @@ class Grid:
             "train_code": self.train_code(cell),
             "evaluate_spec": spec_digest(self.evaluate_spec),
             "evaluate_code": self.evaluate_code,
-            "profile": profile.stem,
-            "profile_spec": spec_digest(self.profile_spec(cell.model, cell.dataset)),
-            "profile_code": self.profile_code(cell.model),
+            "profiles": [
+                {"name": path.stem, "condition": condition.label, "spec": self._digest(spec), "code": code}
+                for condition, (path, spec) in zip(
+                    self.study.profile.conditions(), self._profiles[cell.model, cell.dataset], strict=True
+                )
+            ],
         }
 
     @cached_property
@@ -281,7 +328,7 @@ class Grid:
 
     def profiles(self) -> list[Path]:
         """All profiles, each once."""
-        return sorted({self.profile_path(cell.model, cell.dataset) for cell in self.cells})
+        return sorted(self._by_profile)
 
     def data_dirs(self) -> list[Path]:
         """Folders of all data sets that have runs."""

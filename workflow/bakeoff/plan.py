@@ -28,10 +28,10 @@ def examine(grid: Grid) -> list[Item]:
     runs = [_run(grid, cell, seed) for cell in grid.cells for seed in cell.seeds]
     seen: dict[Path, Item] = {}
     for cell in grid.cells:
-        path = grid.profile_path(cell.model, cell.dataset)
-        if path not in seen:
-            _, reason = _record(path, "profile", grid.profile_code(cell.model))
-            seen[path] = Item("profile", path.stem, reason)
+        for path in grid.profile_paths(cell.model, cell.dataset):
+            if path not in seen:
+                _, reason = _record(path, "profile", grid.profile_code(cell.model))
+                seen[path] = Item("profile", path.stem, reason)
     return runs + list(seen.values())
 
 

@@ -7,11 +7,6 @@ REPORT = str(layout.study_dir(STUDY.study) / "report.html")
 GPU = int(
     STUDY.device == "cuda" or (STUDY.device == "auto" and device.machine_has_gpu())
 )
-PROFILE_GPU = int(
-    STUDY.profile.device == "cuda"
-    or (STUDY.profile.device == "auto" and device.machine_has_gpu())
-)
-
 # Places of work, not settings: resources are not among the reasons to run a job again. Empty: the step decides.
 LOADER_WORKERS = "" if STUDY.train.workers is None else str(STUDY.train.workers)
 RESIDENT_GB = "" if STUDY.train.resident_gb is None else str(STUDY.train.resident_gb)
@@ -37,3 +32,9 @@ def cell_of(wildcards):
         wildcards.recipe,
         wildcards.spec,
     )
+
+
+def profile_gpus(wildcards):
+    """Whether a profile is measured on a GPU; one that asks for a GPU where there is none says so in its record."""
+    asked = GRID.profiled(wildcards.model, wildcards.spec)["device"]
+    return int(asked == "cuda" or (asked == "auto" and device.machine_has_gpu()))

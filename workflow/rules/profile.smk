@@ -14,7 +14,7 @@ rule profile:
     # itself. The step pins its own number of threads.
     threads: 999
     resources:
-        gpu=PROFILE_GPU,
+        gpu=lambda wildcards: profile_gpus(wildcards),
         mem_mb=8000,
         runtime=60,
     params:
@@ -22,5 +22,8 @@ rule profile:
             GRID.profiled(wildcards.model, wildcards.spec)
         ),
         code=lambda wildcards: GRID.profile_code(wildcards.model),
+        # Above 0 where an earlier attempt found no GPU and there is one now.
+        attempt=lambda wildcards: GRID.profile_attempt(wildcards.model, wildcards.spec),
     shell:
-        "python -m bakeoff profile --spec {params.spec:q} --code {params.code:q} --out {output.record:q} 2> {log:q}"
+        "python -m bakeoff profile --spec {params.spec:q} --code {params.code:q} --attempt {params.attempt} "
+        "--out {output.record:q} 2> {log:q}"
