@@ -13,15 +13,24 @@ TRAIN, EVALUATE, PROFILE, COMPARE = ("1" * 16, "2" * 16, "3" * 16, "4" * 16)
 EVALUATE_SPEC = {"metrics": ["accuracy", "log_loss"]}
 ENVIRONMENT = {"cpu": "a cpu", "gpu": None, "commit": None}
 N, CLASSES = 300, 3
+CPU, BF16, GPU = "CPU, 1 thread", "CPU, 1 thread, bf16", "GPU"
+NO_GPU = {
+    "status": "failed", "failure": "no GPU", "reason": "torch sees no GPU on this machine", "latency_ms": None,
+    "throughput": None, "peak_memory_mb": None, "best_batch_memory_mb": None, "train_memory_mb": None,
+    "train_batch_size": None, "anchor": None,
+}  # fmt: skip
 Y_TRUE = np.arange(N) % CLASSES
 
 
 class Tree:
     """A study's results on disk: by model and seed the accuracy, or which images are right; None for a divergence."""
 
-    def __init__(self, results, accuracies, augmentations=("none",), **settings):
+    def __init__(self, results, accuracies, augmentations=("none",), conditions=(CPU,), profiles=None, **settings):
+        """`profiles`: by (model, condition), in what a profile's record differs from that of a good one."""
         self.results = results
         self.cells = []
+        self.conditions = conditions
+        self.profiles = profiles or {}
         for model, by_seed in accuracies.items():
             for augmentation in augmentations:
                 self._write_cell(model, augmentation, by_seed)
@@ -43,14 +52,19 @@ class Tree:
     def _write_cell(self, model, augmentation, by_seed):
         spec = {"model": model, "augmentation": augmentation}
         cell = {"dataset": "digits", **spec, "recipe": "plain", "spec": spec_digest(spec), "seeds": list(by_seed)}
-        profile = {"model": {"name": model}}
-        stem = f"{model}-{spec_digest(profile)}"
         digests = {"train_code": TRAIN, "evaluate_spec": spec_digest(EVALUATE_SPEC), "evaluate_code": EVALUATE}
-        digests |= {"profile": stem, "profile_spec": spec_digest(profile), "profile_code": PROFILE}
-        self.cells.append({**cell, **digests})
+        refs = [self.write_profile(model, condition) for condition in self.conditions]
+        self.cells.append({**cell, **digests, "profiles": refs})
         for seed, accuracy in by_seed.items():
             self.write_run(self.folder(model, seed, augmentation), spec, cell, seed, accuracy)
-        write_record(self.results / "profiles" / f"{stem}.json", "profile", profile, PROFILE, profile_body(model))
+
+    def write_profile(self, model, condition):
+        spec = {"model": {"name": model}, "condition": condition}
+        ref = {"condition": condition, "spec": spec_digest(spec), "code": PROFILE}
+        ref["name"] = f"{model}-{ref['spec']}"
+        body = profile_body(model, condition) | self.profiles.get((model, condition), {})
+        write_record(self.results / "profiles" / f"{ref['name']}.json", "profile", spec, PROFILE, body)
+        return ref
 
     def write_run(self, folder, spec, cell, seed, accuracy):
         folder.mkdir(parents=True)
@@ -91,11 +105,28 @@ class Tree:
         write_record(folder / "metrics.json", "metrics", EVALUATE_SPEC, EVALUATE, body | changes)
 
 
-def profile_body(model):
+def profile_body(model, condition=CPU):
+    """The record of a good profile, with all keys of its contract."""
     size = {"lenet5": 1, "resnet18": 10}.get(model, 5)
+    gpu = condition == GPU
     return {
-        "model": model, "status": "done", "reason": None, "device": "cpu", "threads": 1, "environment": ENVIRONMENT,
-        "params": size * 1000, "trainable_params": size * 1000, "macs": size * 10**6, "size_mb": size * 0.004,
-        "latency_ms": {"p50": size * 1.0, "p95": size * 1.5}, "throughput": {"images_per_second": 1000 / size},
-        "peak_memory_mb": None,
+        "model": model, "status": "done", "failure": None, "reason": None, "condition": condition, "attempt": 0,
+        "device": "cuda" if gpu else "cpu", "threads": 1, "precision": "bf16" if "bf16" in condition else "fp32",
+        "backend": "eager", "channels_last": True, "environment": {**ENVIRONMENT, "gpu": "a gpu" if gpu else None},
+        "params": size * 1000, "trainable_params": size * 1000, "macs": size * 10**6, "macs_fvcore": size * 10**6,
+        "macs_note": None, "activations": size * 10**4, "size_mb": size * 0.004, "modules": [],
+        "latency_ms": latency(size), "memory": {}, "marks": [], "weather": {},
+        "throughput": {"batch_size": 32, "images_per_second": 1000 / size, "lo": 900 / size, "hi": None, "tried": []},
+        "peak_memory_mb": None, "best_batch_memory_mb": size * 3.0, "train_memory_mb": size * 8.0,
+        "train_batch_size": 128, "joules_per_image": None, "energy": {"how": None, "reason": "no counter here"},
+        "anchor": anchor(1.0),
     }  # fmt: skip
+
+
+def latency(p50):
+    percentiles = {"p50": p50 * 1.0, "p90": p50 * 1.3, "p95": p50 * 1.5, "p99": p50 * 2.0}
+    return {**percentiles, "n": 200, "warmup_calls": 10, "steady": True, "samples": []}
+
+
+def anchor(time):
+    return {"before_ms": time - 0.004, "after_ms": time + 0.004, "drift": 0.008}

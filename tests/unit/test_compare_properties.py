@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bakeoff.compare import table
 from bakeoff.compare.load import Loaded, Metric, Outcome, Run
+from bakeoff.compare.profiles import Profile
 from bakeoff.compare.spec import CompareInput
 
 SPEC, DIGEST = "0" * 12, "0" * 16
@@ -19,7 +20,7 @@ def study(models, scale=1.0, direction="max", flip=False, names=None, order=None
     """Rows by candidate for scores k/200 of models at seeds; `names` relabels the models, the first is the baseline."""
     names = names or [f"m{i}" for i in range(len(models))]
     digests = {"spec": SPEC, "train_code": DIGEST, "evaluate_spec": SPEC, "evaluate_code": DIGEST}
-    digests |= {"profile": "p", "profile_spec": SPEC, "profile_code": DIGEST}
+    digests["profiles"] = [{"name": "p", "condition": "CPU", "spec": SPEC, "code": DIGEST}]
     axes = {"dataset": "d", "augmentation": "a", "recipe": "r"}
     cells = [{**axes, "model": name, "seeds": list(range(len(models[0]))), **digests} for name in names]
     cells = [cells[i] for i in order] if order else cells
@@ -34,7 +35,7 @@ def study(models, scale=1.0, direction="max", flip=False, names=None, order=None
             outcome = Outcome(np.zeros(2, dtype=bool), f"{name}{seed}", None, None)
             score = {"score": Metric(value, "points", direction)}
             runs[("d", name, "a", "r"), seed] = Run(seed, score, 1.0, "cpu", "a cpu", (), outcome)
-    return {row["candidate"]: row for row in table.rows(inputs, Loaded(runs))}
+    return {row["candidate"]: row for row in table.rows(inputs, Loaded(runs, {"p": Profile("CPU", "CPU", "done")}))}
 
 
 OF_THE_FAMILY = {"p_adj", "family_size", "stars", "verdict", "mde80", "dagger", "warnings"}

@@ -20,8 +20,9 @@ ROW_KEYS = [
     "p_raw", "p_exact", "p_used", "p_method", "p_adj", "family", "family_size", "stars", "dagger", "verdict", "d_z",
     "p_tost", "rope", "crossed_diff", "crossed_lo", "crossed_hi", "crossed_df", "crossed_p", "crossed_p_adj",
     "var_seed", "var_image", "var_inter", "mde80", "rank", "rank_lo", "rank_hi", "tied_with_best", "p_frontier",
-    "params", "trainable_params", "macs", "latency_ms_p50", "latency_ms_p95", "throughput", "peak_memory_mb",
-    "size_mb", "train_seconds", "status", "warnings",
+    "params", "trainable_params", "macs", "activations", "latency_ms_p50", "latency_ms_p95", "throughput",
+    "peak_memory_mb", "train_memory_mb", "joules_per_image", "size_mb", "condition", "cost_failure", "cost_reason",
+    "latency_marks", "macs_note", "train_seconds", "status", "warnings",
 ]  # fmt: skip
 
 LENET = {0: 0.80, 1: 0.79, 2: 0.81, 3: 0.80, 4: 0.82, 5: 0.81}
@@ -103,7 +104,7 @@ def test_all_files_are_written_and_say_the_same(tree):
     record = tree.run()
     folder = tree.results / "tiny"
     assert {path.name for path in folder.iterdir()} == {
-        "comparison.json", "comparison.csv", "coverage.csv", "runs.csv", "curves.csv", "confusion.json",
+        "comparison.json", "comparison.csv", "costs.csv", "coverage.csv", "runs.csv", "curves.csv", "confusion.json",
     }  # fmt: skip
     rows = read_csv(folder / "comparison.csv")
     assert list(rows[0]) == ROW_KEYS
@@ -195,7 +196,7 @@ def test_a_partial_study_without_profiles_or_whole_cells(tree):
         "no_pairs", "not testable", 0, None, None,
     )  # fmt: skip
     warnings = tree.run(partial=True)["warnings"]
-    assert sum("not measured yet" in warning for warning in warnings) == 2
+    assert "no cost of lenet5, resnet18 (CPU, 1 thread): missing" in warnings
     assert "1 of 1 candidates could not be tested and are outside the correction" in warnings
 
 
@@ -239,13 +240,19 @@ def test_a_damaged_file_is_refused_and_named(tree, name, damage, said, partial):
     ("field", "value", "file"),
     [
         ("train_code", "9" * 16, "run.json"), ("evaluate_code", "9" * 16, "metrics.json"),
-        ("evaluate_spec", "9" * 12, "metrics.json"), ("profile_code", "9" * 16, "lenet5-"),
-        ("profile_spec", "9" * 12, "lenet5-"), ("spec", "9" * 12, "run.json"),
+        ("evaluate_spec", "9" * 12, "metrics.json"), ("spec", "9" * 12, "run.json"),
     ],
 )  # fmt: skip
 def test_other_code_or_settings_are_refused(tree, field, value, file):
     cells = [{**cell, field: value} for cell in tree.cells]
     with pytest.raises(Refused, match=file):
+        tree.run(cells=cells)
+
+
+@pytest.mark.parametrize(("field", "value"), [("code", "9" * 16), ("spec", "9" * 12)])
+def test_a_profile_by_other_code_or_settings_is_refused(tree, field, value):
+    cells = [{**cell, "profiles": [{**cell["profiles"][0], field: value}]} for cell in tree.cells]
+    with pytest.raises(Refused, match="lenet5-"):
         tree.run(cells=cells)
 
 

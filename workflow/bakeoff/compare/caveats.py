@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from bakeoff.compare.cells import counts
 from bakeoff.compare.load import Loaded
 from bakeoff.compare.spec import CompareInput
 from bakeoff.provenance import Json
+
+# Of a longer list, a warning names the first; costs.csv has all.
+_MOST_NAMES = 6
 
 
 def hardware(loaded: Loaded) -> dict[str, list[str]]:
@@ -18,12 +21,13 @@ def hardware(loaded: Loaded) -> dict[str, list[str]]:
     }
 
 
-def warnings(inputs: CompareInput, loaded: Loaded, table: Sequence[Json]) -> list[str]:
-    """One sentence each, the gravest first."""
+def warnings(inputs: CompareInput, loaded: Loaded, table: Sequence[Json], costs: Sequence[Json]) -> list[str]:
+    """One sentence each, the gravest first. `table` and `costs` are the rows of comparison.csv and costs.csv."""
     return [
         *_coverage_warnings(inputs, loaded),
         *_seed_warnings(inputs, loaded),
-        *_cost_warnings(loaded),
+        *_machine_warnings(loaded),
+        *_cost_warnings(loaded, costs),
         *_untested_warnings(inputs, table),
     ]
 
@@ -46,14 +50,43 @@ def _seed_warnings(inputs: CompareInput, loaded: Loaded) -> Iterator[str]:
                 yield f"{cell.label}: seeds {other} and {seed} gave the same predictions: the seed has no effect"
 
 
-def _cost_warnings(loaded: Loaded) -> Iterator[str]:
-    for name, profile in sorted(loaded.profiles.items()):
-        if profile.reason is not None:
-            yield f"no cost of {name}: {profile.reason}"
-    for what, machines in (("train_seconds", "training"), ("latencies and throughputs", "profiling")):
-        several = hardware(loaded)[machines]
-        if len(several) > 1:
-            yield f"{what} were measured on {len(several)} kinds of machine and do not compare: {'; '.join(several)}"
+def _machine_warnings(loaded: Loaded) -> Iterator[str]:
+    measured = {"train_seconds": {run.hardware for run in loaded.runs.values()}}
+    for profile in loaded.profiles.values():
+        if profile.hardware is not None:
+            what = f"latencies and throughputs ({profile.asked})"
+            measured.setdefault(what, set()).add(profile.hardware)
+    for what, machines in measured.items():
+        if len(machines) > 1:
+            several = "; ".join(sorted(machines))
+            yield f"{what} were measured on {len(machines)} kinds of machine and do not compare: {several}"
+
+
+def _cost_warnings(loaded: Loaded, costs: Sequence[Json]) -> Iterator[str]:
+    places = {(row["dataset"], row["model"]): f"{row['dataset']}/{row['model']}" for row in costs}
+    if len({row["dataset"] for row in costs}) == 1:
+        places = {key: key[1] for key in places}
+
+    lacking: dict[tuple[str, str], list[str]] = {}
+    for row in costs:
+        if row["reason"] is not None:
+            why = (row["condition"], row["failure"] or row["reason"])
+            lacking.setdefault(why, []).append(places[row["dataset"], row["model"]])
+    for (condition, why), names in lacking.items():
+        yield f"no cost of {_few(names)} ({condition}): {why}"
+
+    timed = [profile for profile in loaded.profiles.values() if profile.latency_ms_p50 is not None]
+    if disturbed := [profile for profile in timed if profile.marks]:
+        yield f"{len(disturbed)} of {len(timed)} latencies were measured under disturbance: see marks in costs.csv"
+
+    if noted := [places[row["dataset"], row["model"]] for row in costs if row["macs_note"] is not None]:
+        yield f"the two counters of MACs differ on {_few(noted)}: see macs_note in costs.csv"
+
+
+def _few(names: Iterable[str]) -> str:
+    distinct = list(dict.fromkeys(names))
+    more = len(distinct) - _MOST_NAMES
+    return ", ".join(distinct) if more <= 0 else f"{', '.join(distinct[:_MOST_NAMES])} and {more} more"
 
 
 def _untested_warnings(inputs: CompareInput, table: Sequence[Json]) -> Iterator[str]:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 
 from bakeoff.compare import paired
+from bakeoff.compare.costs import cost_of
 from bakeoff.compare.grid import scores
-from bakeoff.compare.load import Loaded, Metric, Profile
+from bakeoff.compare.load import Loaded, Metric
 from bakeoff.compare.spec import AXES, Cell, CompareInput
 from bakeoff.errors import UserError
 from bakeoff.provenance import Json
-
-COSTS = (
-    "params", "trainable_params", "macs", "latency_ms_p50", "latency_ms_p95", "throughput", "peak_memory_mb", "size_mb",
-)  # fmt: skip
 
 
 def metrics(inputs: CompareInput, loaded: Loaded) -> dict[str, Metric]:
@@ -106,18 +102,6 @@ def runs(inputs: CompareInput, loaded: Loaded) -> list[Json]:
 def ends(lo: str, hi: str, interval: tuple[float, float] | None) -> Json:
     """An interval as two columns, both None where there is none."""
     return {lo: interval[0] if interval else None, hi: interval[1] if interval else None}
-
-
-def common(values: Iterable[Any]) -> Any:
-    """The value that all have, None when they differ or are none."""
-    found = set(values)
-    return found.pop() if len(found) == 1 else None
-
-
-def cost_of(cells: Sequence[Cell], loaded: Loaded) -> Json:
-    """What the cells cost; a cost in which they differ is None, for no one number would be true of all."""
-    profiles = [loaded.profiles.get(cell.profile, Profile()) for cell in cells]
-    return {name: common(getattr(profile, name) for profile in profiles) for name in COSTS}
 
 
 def train_seconds(cells: Sequence[Cell], loaded: Loaded) -> float | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +17,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from bakeoff import layout
+from bakeoff.compare import drift, profiles
+from bakeoff.compare.profiles import Profile
 from bakeoff.compare.spec import AXES, Cell, CompareInput
 from bakeoff.errors import Refused, UserError
 from bakeoff.provenance import Json, check_files, finite, read_record
@@ -62,27 +64,11 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Profile:
-    """What a model costs: counts, MB, images/s and milliseconds at batch 1. A failed profile has only its reason."""
-
-    reason: str | None = None
-    hardware: str | None = None
-    params: int | None = None
-    trainable_params: int | None = None
-    macs: int | None = None
-    latency_ms_p50: float | None = None
-    latency_ms_p95: float | None = None
-    throughput: float | None = None
-    peak_memory_mb: float | None = None
-    size_mb: float | None = None
-
-
-@dataclass(frozen=True)
 class Loaded:
-    """The runs that exist, by cell and seed, and the profiles by name."""
+    """The runs that exist, by cell and seed, and the profiles by name, with a mark where the machine had changed."""
 
     runs: Mapping[tuple[CellKey, int], Run]
-    profiles: Mapping[str, Profile] = field(default_factory=dict)
+    profiles: Mapping[str, Profile]
 
     def of(self, cell: Cell) -> list[Run]:
         """The runs of a cell that exist, by seed."""
@@ -113,8 +99,7 @@ def load(inputs: CompareInput, results: Path) -> Loaded:
             runs[cell.key, seed] = _read_run(folder, cell, seed, tests)
     if not runs:
         raise UserError(f"{results}: no run of study {inputs.study!r} exists yet, so there is nothing to compare")
-    profiles = {cell.profile: _read_profile(results, cell, inputs.partial) for cell in inputs.cells}
-    return Loaded(runs, profiles)
+    return Loaded(runs, drift.marked(profiles.read_all(inputs, results)))
 
 
 def _read_run(folder: Path, cell: Cell, seed: int, tests: _TestSets) -> Run:
@@ -135,7 +120,7 @@ def _read_run(folder: Path, cell: Cell, seed: int, tests: _TestSets) -> Run:
         metrics={name: _metric(scored, name, value) for name, value in metrics["metrics"].items()},
         train_seconds=finite(record["train_seconds"]),
         device=record["device"],
-        hardware=_hardware(record),
+        hardware=profiles.hardware(record),
         class_names=tuple(record["class_names"]),
         outcome=None if diverged else _read_outcome(path, record, metrics, tests),
     )
@@ -173,32 +158,3 @@ def _metric(path: Path, name: str, value: Json) -> Metric:
     if metric.unit == "fraction" and metric.value is not None and not 0 <= metric.value <= 1:
         raise Refused(f"{path}: {name} is {metric.value}, though it is a fraction from 0 to 1")
     return metric
-
-
-def _hardware(record: Json) -> str:
-    if record["device"] == "cuda":
-        return str(record["environment"].get("gpu") or "a GPU without a name")
-    threads = record["threads"]
-    return f"{record['environment']['cpu']}, {threads} thread{'s' if threads > 1 else ''}"
-
-
-def _read_profile(results: Path, cell: Cell, partial: bool) -> Profile:
-    path = results / "profiles" / f"{cell.profile}.json"
-    if partial and not path.exists():
-        return Profile(reason="not measured yet")
-    record = read_record(path, "profile", spec=cell.profile_spec, code=cell.profile_code)
-    if record["model"] != cell.model:
-        raise Refused(f"{path}: is the profile of {record['model']!r}, though it stands for {cell.model!r}")
-    if record["status"] != "done":
-        return Profile(reason=str(record["reason"]))
-    return Profile(
-        hardware=_hardware(record),
-        params=record["params"],
-        trainable_params=record["trainable_params"],
-        macs=record["macs"],
-        latency_ms_p50=record["latency_ms"]["p50"],
-        latency_ms_p95=record["latency_ms"]["p95"],
-        throughput=record["throughput"]["images_per_second"],
-        peak_memory_mb=record["peak_memory_mb"],
-        size_mb=record["size_mb"],
-    )

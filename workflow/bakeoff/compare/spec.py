@@ -67,8 +67,20 @@ class Comparison(_Settings):
         return tuple(axis for axis in AXES if axis == "dataset" or axis in within)
 
 
+class ProfileRef(_Settings):
+    """One profile of a model: its record's name, the condition that the study asks for, the digests it must carry."""
+
+    name: Id
+    condition: Annotated[str, Field(min_length=1, max_length=200)]
+    spec: Digest12
+    code: Digest16
+
+
 class Cell(_Settings):
-    """One square of the grid, the seeds it is repeated with, and the digests that its records must carry."""
+    """One square of the grid, the seeds it is repeated with, and the digests that its records must carry.
+
+    Its profiles are in the order of the study's conditions: the first is the one of all tables and plots.
+    """
 
     dataset: Id
     model: Id
@@ -79,9 +91,7 @@ class Cell(_Settings):
     train_code: Digest16
     evaluate_spec: Digest12
     evaluate_code: Digest16
-    profile: Id
-    profile_spec: Digest12
-    profile_code: Digest16
+    profiles: Annotated[tuple[ProfileRef, ...], Field(min_length=1)]
 
     @property
     def key(self) -> tuple[str, str, str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bakeoff import layout
-from bakeoff.compare import caveats, cells, table
+from bakeoff.compare import caveats, cells, costs, table
 from bakeoff.compare.confusion import confusion
 from bakeoff.compare.curves import curves
 from bakeoff.compare.load import load
@@ -20,12 +20,13 @@ from bakeoff.provenance import Json, validated, whole, write_record
 def run(spec: Json, code: str, results: Path = layout.RESULTS) -> Path:
     """Compare the runs that `spec` names and write {results}/{study}/; returns comparison.json, which is written last.
 
-    Writes coverage.csv, runs.csv, comparison.csv, comparison.json, curves.csv and confusion.json, each whole. Raises
-    UserError for a spec that is none, Refused for records that do not match it; then nothing is written.
+    Writes coverage.csv, runs.csv, comparison.csv, comparison.json, costs.csv, curves.csv and confusion.json, each
+    whole. Raises UserError for a spec that is none, Refused for records that do not match it; then nothing is written.
     """
     inputs = validated(CompareInput, spec)
     loaded = load(inputs, results)
     rows = table.rows(inputs, loaded)
+    cost_rows = costs.costs(inputs, loaded)
     primary = cells.metrics(inputs, loaded)[inputs.metric]
     body = {
         "study": inputs.study,
@@ -35,13 +36,15 @@ def run(spec: Json, code: str, results: Path = layout.RESULTS) -> Path:
         "correction": inputs.correction,
         "rows": rows,
         "cells": cells.cells(inputs, loaded),
+        "costs": cost_rows,
         "hardware": caveats.hardware(loaded),
-        "warnings": caveats.warnings(inputs, loaded, rows),
+        "warnings": caveats.warnings(inputs, loaded, rows, cost_rows),
     }
     tables = {
         "coverage.csv": _frame(cells.coverage(inputs, loaded)),
         "runs.csv": _frame(cells.runs(inputs, loaded)),
         "comparison.csv": _frame(rows),
+        "costs.csv": _frame(cost_rows),
         "curves.csv": curves(inputs, loaded),
     }
     matrices = confusion(inputs, loaded)

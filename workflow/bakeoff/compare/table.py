@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bakeoff.compare.cells import common, cost_of, ends, metrics, train_seconds
+from bakeoff.compare.cells import ends, metrics, train_seconds
 from bakeoff.compare.contrast import Contrast, contrast, rng_for
+from bakeoff.compare.costs import common, cost_of
 from bakeoff.compare.families import Judgement, judge
 from bakeoff.compare.grid import Group, groups, scores
 from bakeoff.compare.load import Loaded
