@@ -86,7 +86,7 @@ def test_wrong_options_are_told_with_their_place(changes: Json, complaint: str) 
 
 def test_the_profile_knows_channels_and_classes() -> None:
     classes(Path("photos"), "a", "b", "c", each=2)
-    found = grid(datasets=[entry(channels=1)]).profile_spec("lenet5", "mine")
+    found = grid(datasets=[entry(channels=1)]).profile_specs("lenet5", "mine")[0]
     assert (found["input"], found["classes"]) == ([1, 8, 8], 3)
 
 

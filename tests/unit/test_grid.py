@@ -16,7 +16,7 @@ from bakeoff import grid as grid_module
 from bakeoff.errors import UserError
 from bakeoff.evaluate.metrics import METRICS
 from bakeoff.grid import Grid
-from bakeoff.provenance import canonical, parse_spec, spec_argument, spec_digest
+from bakeoff.provenance import canonical, parse_spec, spec_argument, spec_digest, write_record
 
 RECIPE = TINY["recipes"]["default"]
 
@@ -70,10 +70,11 @@ def test_a_cell_is_found_by_its_place_and_no_other() -> None:
     assert found.cell(cell.dataset, cell.model, cell.augmentation, cell.recipe, cell.spec) is cell
     with pytest.raises(UserError, match=r"study tiny: has no runs at digits/lenet5/none/default-000000000000"):
         found.cell("digits", "lenet5", "none", "default", "0" * 12)
-    stem = found.profile_path("lenet5", "digits").stem
-    assert found.profiled("lenet5", stem.rpartition("-")[2]) == found.profile_spec("lenet5", "digits")
+    (path,) = found.profile_paths("lenet5", "digits")
+    spec = path.stem.rpartition("-")[2]
+    assert [found.profiled("lenet5", spec)] == found.profile_specs("lenet5", "digits")
     with pytest.raises(UserError, match="study tiny: has no profile tiny_cnn-"):
-        found.profiled("tiny_cnn", stem.rpartition("-")[2])
+        found.profiled("tiny_cnn", spec)
 
 
 # --- what a step depends on ---
@@ -84,7 +85,7 @@ def specs(of: Grid) -> dict[str, Any]:
     return {
         "data": of.data_spec("digits"),
         "train": of.train_spec(cell),
-        "profile": of.profile_spec("lenet5", "digits"),
+        "profile": {"all": of.profile_specs("lenet5", "digits")},
         "evaluate": of.evaluate_spec,
         "compare": of.compare_spec(),
         "report": of.report_spec,
@@ -108,6 +109,9 @@ def specs(of: Grid) -> dict[str, Any]:
         ),
         pytest.param({"datasets": [{"name": "digits", "image_size": 8}]}, set(), id="default said"),
         pytest.param({"profile": {"min_calls": 3}}, {"profile", "compare"}, id="calls of the profile"),
+        pytest.param({"profile": {"threads": [2]}}, {"profile", "compare"}, id="threads of the profile"),
+        pytest.param({"profile": {"threads": [1], "devices": ["auto"]}}, set(), id="default condition said"),
+        pytest.param(with_recipe(batch_size=32), {"train", "profile", "compare"}, id="batch of the training step"),
         pytest.param({"evaluate": {"metrics": ["accuracy"]}}, {"evaluate", "compare"}, id="metrics"),
         pytest.param({"evaluate": {"metrics": [*METRICS][::-1]}}, set(), id="order of the metrics"),
         pytest.param({"compare": {"alpha": [0.1]}}, {"compare"}, id="alpha"),
@@ -174,6 +178,110 @@ def test_data_sets_of_one_shape_share_a_profile() -> None:
     assert len(grid(datasets=other, models=["lenet5"]).profiles()) == 2
 
 
+def test_each_condition_has_a_profile_of_its_own() -> None:
+    one, more = grid(), grid(profile={"devices": ["auto", "cuda"], "precisions": ["fp32", "bf16"]})
+    found = more.profile_specs("lenet5", "digits")
+    assert [(spec["device"], spec["precision"]) for spec in found] == [
+        ("auto", "fp32"), ("auto", "bf16"), ("cuda", "fp32"), ("cuda", "bf16"),
+    ]  # fmt: skip
+    paths = more.profile_paths("lenet5", "digits")
+    assert len(set(paths)) == 4
+    assert paths[0] == one.profile_paths("lenet5", "digits")[0]
+    assert set(one.profiles()) < set(more.profiles())
+    assert len(more.profiles()) == 8
+    assert [more.profiled("lenet5", path.stem.rpartition("-")[2]) for path in paths] == found
+
+
+def test_the_comparison_has_the_conditions_in_the_order_of_the_file() -> None:
+    there = grid(profile={"devices": ["cuda", "cpu"], "threads": [2, 1]})
+    back = grid(profile={"devices": ["cpu", "cuda"], "threads": [1, 2]})
+    for found, labels in (
+        (there, ["GPU", "CPU, 2 threads", "CPU, 1 thread"]),
+        (back, ["CPU, 1 thread", "CPU, 2 threads", "GPU"]),
+    ):
+        for cell in found.compare_spec()["cells"]:
+            assert [profile["condition"] for profile in cell["profiles"]] == labels
+            names = [path.stem for path in found.profile_paths(cell["model"], cell["dataset"])]
+            assert [profile["name"] for profile in cell["profiles"]] == names
+    of_cpu = [spec for spec in there.profile_specs("lenet5", "digits") if spec["device"] == "cpu"]
+    assert all(spec in back.profile_specs("lenet5", "digits") for spec in of_cpu)
+
+
+def test_a_step_of_training_is_measured_where_it_can_be_run() -> None:
+    recipes = {
+        "small": {"batch_size": 16},
+        "large": {"batch_size": 64, "optimizer": "sgd"},
+        "unused": {"batch_size": 512},
+    }
+    found = grid(
+        recipes=recipes,
+        exclude=[{"recipe": "unused"}],
+        profile={"devices": ["cpu"], "backends": ["eager", "onnxruntime"]},
+    )
+    eager, onnx = (spec["training"] for spec in found.profile_specs("lenet5", "digits"))
+    assert eager["batch_size"] == 64
+    assert onnx is None
+
+
+# --- a profile that found no GPU ---
+
+
+def profile_of(found: Grid, failure: str | None, device: str = "cuda", attempt: int = 0) -> tuple[str, Path]:
+    """A record at the path of the profile on this device, and that profile's spec."""
+    specs = found.profile_specs("lenet5", "digits")
+    place = next(i for i, spec in enumerate(specs) if spec["device"] == device)
+    path = found.profile_paths("lenet5", "digits")[place]
+    body = {"attempt": attempt, "failure": failure}
+    write_record(path, "profile", specs[place], found.profile_code("lenet5"), body)
+    return path.stem.rpartition("-")[2], path
+
+
+@pytest.mark.parametrize(
+    ("failure", "device", "attempt", "has_gpu", "wanted"),
+    [
+        pytest.param("no GPU", "cuda", 0, True, 1, id="a GPU came"),
+        pytest.param("no GPU", "cuda", 1, True, 2, id="a GPU came again"),
+        pytest.param("no GPU", "cuda", 0, False, 0, id="still none"),
+        pytest.param("no GPU", "cuda", 2, False, 2, id="still none after two attempts"),
+        pytest.param(None, "cuda", 0, True, 0, id="measured"),
+        pytest.param(None, "cuda", 1, True, 1, id="measured at the second attempt"),
+        pytest.param(None, "cuda", 1, False, 1, id="measured elsewhere"),
+        pytest.param("no memory", "cuda", 0, True, 0, id="failed for another reason"),
+        pytest.param("no GPU", "cpu", 0, True, 0, id="of a CPU"),
+    ],
+)
+def test_only_a_profile_that_found_no_gpu_has_another_attempt(
+    failure: str | None,
+    device: str,
+    attempt: int,
+    has_gpu: bool,
+    wanted: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("bakeoff.device.machine_has_gpu", lambda: has_gpu)
+    found = grid(profile={"devices": ["cpu", "cuda"]})
+    spec, _ = profile_of(found, failure, device, attempt)
+    assert found.profile_attempt("lenet5", spec) == wanted
+
+
+def test_a_profile_that_is_not_there_or_no_record_is_at_its_first_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("bakeoff.device.machine_has_gpu", lambda: True)
+    found = grid(profile={"devices": ["cuda"]})
+    spec, path = profile_of(found, "no GPU")
+    path.write_text(path.read_text().replace("no GPU", "other"))
+    assert found.profile_attempt("lenet5", spec) == 0
+    path.unlink()
+    assert found.profile_attempt("lenet5", spec) == 0
+
+
+# --- studies and comparisons ---
+
+
 def test_studies_that_share_runs_share_them() -> None:
     one = grid(study="one", models=["lenet5"], seeds=[1, 2])
     other = grid(study="other", models=["tiny_vit", "lenet5"], seeds=[2, 3])
@@ -187,8 +295,10 @@ def test_the_comparison_is_told_which_digests_to_expect() -> None:
     assert [cell["spec"] for cell in spec["cells"]] == [spec_digest(found.train_spec(cell)) for cell in found.cells]
     assert {cell["evaluate_spec"] for cell in spec["cells"]} == {spec_digest(found.evaluate_spec)}
     for cell in spec["cells"]:
-        assert cell["profile"] == f"{cell['model']}-{cell['profile_spec']}"
-        assert cell["profile_spec"] == spec_digest(found.profile_spec(cell["model"], "digits"))
+        (profile,), (wanted,) = cell["profiles"], found.profile_specs(cell["model"], "digits")
+        assert profile["name"] == f"{cell['model']}-{profile['spec']}"
+        assert profile["spec"] == spec_digest(wanted)
+        assert (profile["code"], profile["condition"]) == (found.profile_code(cell["model"]), "auto, 1 thread")
 
 
 def test_code_is_that_of_the_plug_ins_used() -> None:

@@ -44,8 +44,9 @@ def write_run(of: Grid, cell: Cell, seed: int) -> Path:
 def write_all(of: Grid) -> list[Path]:
     records = [write_run(of, cell, seed) for cell in of.cells for seed in cell.seeds]
     for cell in of.cells:
-        path = of.profile_path(cell.model, cell.dataset)
-        write_record(path, "profile", of.profile_spec(cell.model, cell.dataset), of.profile_code(cell.model), {})
+        paths, specs = of.profile_paths(cell.model, cell.dataset), of.profile_specs(cell.model, cell.dataset)
+        for path, spec in zip(paths, specs, strict=True):
+            write_record(path, "profile", spec, of.profile_code(cell.model), {})
     return records
 
 
@@ -66,6 +67,11 @@ def test_what_is_done_is_cached() -> None:
     assert [item.reason for item in found] == [None, None, None]
     assert [item.train_seconds for item in found] == [1.5, 1.5, None]
     assert reasons(small(seeds=[0, 1, 2])) == [None, None, "new", None]
+
+
+def test_a_condition_more_is_a_profile_more() -> None:
+    write_all(small())
+    assert reasons(small(profile={"devices": ["auto", "cuda"]})) == [None, None, None, "new"]
 
 
 def test_labels_and_statistics_leave_it_cached() -> None:
