@@ -115,7 +115,7 @@ def profile_body(model, condition=CPU):
         "backend": "eager", "channels_last": True, "environment": {**ENVIRONMENT, "gpu": "a gpu" if gpu else None},
         "params": size * 1000, "trainable_params": size * 1000, "macs": size * 10**6, "macs_fvcore": size * 10**6,
         "macs_note": None, "activations": size * 10**4, "size_mb": size * 0.004, "modules": [],
-        "latency_ms": latency(size), "memory": {}, "marks": [], "weather": {},
+        "latency_ms": latency(size), "memory": memory(), "marks": [], "weather": {},
         "throughput": {"batch_size": 32, "images_per_second": 1000 / size, "lo": 900 / size, "hi": None, "tried": []},
         "peak_memory_mb": None, "best_batch_memory_mb": size * 3.0, "train_memory_mb": size * 8.0,
         "train_batch_size": 128, "joules_per_image": None, "energy": {"how": None, "reason": "no counter here"},
@@ -126,6 +126,11 @@ def profile_body(model, condition=CPU):
 def latency(p50):
     percentiles = {"p50": p50 * 1.0, "p90": p50 * 1.3, "p95": p50 * 1.5, "p99": p50 * 2.0}
     return {**percentiles, "n": 200, "warmup_calls": 10, "steady": True, "samples": []}
+
+
+def memory(**reasons):
+    peaks = ("one_image", "best_batch", "training_step")
+    return {name: {"peak_mb": None, "total_mb": None, "how": None, "reason": reasons.get(name)} for name in peaks}
 
 
 def anchor(time):

@@ -6,9 +6,9 @@ import csv
 import math
 
 import pytest
-from compare_tree import BF16, CPU, ENVIRONMENT, GPU, NO_GPU, PROFILE, Tree, anchor, latency, profile_body
+from compare_tree import BF16, CPU, ENVIRONMENT, GPU, NO_GPU, PROFILE, Tree, anchor, latency, memory, profile_body
 
-from bakeoff.compare import drift
+from bakeoff.compare import caveats, drift
 from bakeoff.compare.profiles import Profile
 from bakeoff.errors import UserError
 from bakeoff.provenance import write_record
@@ -63,6 +63,16 @@ def test_the_table_of_costs_is_the_record(tmp_path):
     assert (rows[0]["latency_ms_p50"], rows[0]["peak_memory_mb"], rows[0]["params"]) == ("1.0", "", "1000")
 
 
+def test_memory_that_was_not_measured_says_why(tmp_path):
+    reasons = {"one_image": "with compile", "best_batch": "with compile", "training_step": "measured with eager"}
+    record = tree(tmp_path, profiles={("lenet5", CPU): {"memory": memory(**reasons)}}).run()
+    said = {row["model"]: row["memory_reason"] for row in record["costs"]}
+    assert said == {
+        "lenet5": "one image, best batch: with compile; training step: measured with eager",
+        "resnet18": None,
+    }
+
+
 def test_a_profile_that_several_cells_share_is_one_row(tmp_path):
     assert len(tree(tmp_path, augmentations=("none", "flip")).run()["costs"]) == 2
 
@@ -106,13 +116,25 @@ def test_a_control_method_has_a_reason_and_no_failure(tmp_path):
     record = tree(tmp_path, profiles={("lenet5", CPU): skipped}).run()
     (cost,) = costs_of(record, "lenet5")
     assert (cost["failure"], cost["reason"], cost["params"]) == (None, "it is fitted to images", None)
-    assert "no cost of lenet5 (CPU, 1 thread): it is fitted to images" in record["warnings"]
+    assert "no cost of lenet5: it is fitted to images" in record["warnings"]
 
 
 def test_a_long_list_of_models_is_cut(tmp_path):
     models = {f"m{i}": {0: 0.8} for i in range(8)} | {"lenet5": {0: 0.8}}
     record = tree(tmp_path, models, profiles={(model, CPU): NO_GPU for model in models}).run()
-    assert "no cost of lenet5, m0, m1, m2, m3, m4 and 3 more (CPU, 1 thread): no GPU" in record["warnings"]
+    assert "no cost of lenet5, m0, m1, m2, m3, m4 and 3 more: no GPU" in record["warnings"]
+
+
+def test_a_warning_names_data_sets_and_conditions_where_there_are_several(tmp_path):
+    conditions = (CPU, BF16, GPU)
+    study = tree(tmp_path, conditions=conditions, profiles={("lenet5", name): NO_GPU for name in (BF16, GPU)})
+    record = study.run()
+    assert [w for w in record["warnings"] if w.startswith("no cost")] == [
+        "no cost of lenet5 (CPU, 1 thread, bf16 and GPU): no GPU"
+    ]
+    twice = [{**row, "dataset": dataset} for dataset in ("a", "b") for row in record["costs"]]
+    (warning,) = caveats._lacks(twice)
+    assert warning == "no cost of a/lenet5, b/lenet5 (CPU, 1 thread, bf16 and GPU): no GPU"
 
 
 def test_two_machines_under_one_condition_do_not_compare(tmp_path):

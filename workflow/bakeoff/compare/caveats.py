@@ -63,24 +63,34 @@ def _machine_warnings(loaded: Loaded) -> Iterator[str]:
 
 
 def _cost_warnings(loaded: Loaded, costs: Sequence[Json]) -> Iterator[str]:
-    places = {(row["dataset"], row["model"]): f"{row['dataset']}/{row['model']}" for row in costs}
-    if len({row["dataset"] for row in costs}) == 1:
-        places = {key: key[1] for key in places}
-
-    lacking: dict[tuple[str, str], list[str]] = {}
-    for row in costs:
-        if row["reason"] is not None:
-            why = (row["condition"], row["failure"] or row["reason"])
-            lacking.setdefault(why, []).append(places[row["dataset"], row["model"]])
-    for (condition, why), names in lacking.items():
-        yield f"no cost of {_few(names)} ({condition}): {why}"
-
+    yield from _lacks(costs)
     timed = [profile for profile in loaded.profiles.values() if profile.latency_ms_p50 is not None]
     if disturbed := [profile for profile in timed if profile.marks]:
         yield f"{len(disturbed)} of {len(timed)} latencies were measured under disturbance: see marks in costs.csv"
 
-    if noted := [places[row["dataset"], row["model"]] for row in costs if row["macs_note"] is not None]:
+    if noted := [_place(row, costs) for row in costs if row["macs_note"] is not None]:
         yield f"the two counters of MACs differ on {_few(noted)}: see macs_note in costs.csv"
+
+
+def _lacks(costs: Sequence[Json]) -> Iterator[str]:
+    """What has no cost and why, once for all models and conditions that it is so for."""
+    under: dict[tuple[str, str], list[str]] = {}
+    for row in costs:
+        if row["reason"] is not None:
+            under.setdefault((row["failure"] or row["reason"], _place(row, costs)), []).append(row["condition"])
+    places: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (why, place), at in under.items():
+        places.setdefault((why, tuple(at)), []).append(place)
+    for (why, conditions), of_it in places.items():
+        everywhere = len(conditions) == len({row["asked"] for row in costs})
+        where = "" if everywhere else f" ({' and '.join(conditions)})"
+        yield f"no cost of {_few(of_it)}{where}: {why}"
+
+
+def _place(row: Json, costs: Sequence[Json]) -> str:
+    """The model, with the data set where there are several."""
+    several = len({row["dataset"] for row in costs}) > 1
+    return f"{row['dataset']}/{row['model']}" if several else str(row["model"])
 
 
 def _few(names: Iterable[str]) -> str:

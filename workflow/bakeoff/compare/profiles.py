@@ -55,6 +55,7 @@ class Profile:
     best_batch_memory_mb: float | None = None
     train_memory_mb: float | None = None
     train_batch_size: int | None = None
+    memory_reason: str | None = None
     joules_per_image: float | None = None
     energy_reason: str | None = None
     anchor_ms: float | None = None
@@ -93,6 +94,7 @@ def _read(results: Path, cell: Cell, ref: ProfileRef, partial: bool) -> Profile:
         failure=None if record["status"] == "skipped" else record["failure"],
         # What measured nothing is on no machine.
         hardware=hardware(record) if record["latency_ms"] else None,
+        memory_reason=_memory_reason(record["memory"] or {}),
         energy_reason=_part(record["energy"], "reason"),
         anchor_ms=_anchor(record["anchor"]),
         marks=tuple(record["marks"]),
@@ -107,6 +109,15 @@ def _read(results: Path, cell: Cell, ref: ProfileRef, partial: bool) -> Profile:
 
 def _part(whole: Mapping[str, Any] | None, name: str) -> Any:
     return whole[name] if whole else None
+
+
+def _memory_reason(memory: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """Why there is no peak, of those that there are none of: "training step: measured with eager"."""
+    without: dict[str, list[str]] = {}
+    for what, peak in memory.items():
+        if peak["reason"] is not None:
+            without.setdefault(peak["reason"], []).append(what.replace("_", " "))
+    return "; ".join(f"{', '.join(peaks)}: {reason}" for reason, peaks in without.items()) or None
 
 
 def _anchor(anchor: Mapping[str, float | None] | None) -> float | None:
