@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from bakeoff import provenance
 from bakeoff.errors import Refused, UserError
-from bakeoff.report import figures, html, step, tables, text, words
+from bakeoff.report import figures, html, pareto, step, tables, tabular, text, words
 from bakeoff.report.load import Results, load
 from bakeoff.report.spec import ReportSettings
 from bakeoff.report.text import Names, Unit
@@ -41,7 +41,7 @@ def written(folder: Path, **settings: Any) -> Results:
 
 
 def markdown_of(results: Results, labels: dict[str, str] | None = None) -> str:
-    return "\n".join(tables.to_markdown(table) for table in tables.paper(results, Names(labels or {})))
+    return "\n".join(tabular.to_markdown(table) for table in tables.paper(results, Names(labels or {})))
 
 
 def line_of(document: str, start: str) -> list[str]:
@@ -301,8 +301,8 @@ def test_significant_digits_keep_whole_numbers() -> None:
 
 def test_frontier_keeps_the_best_of_each_cost() -> None:
     points = [(1.0, 0.9), (1.0, 0.95), (2.0, 0.93), (3.0, 0.97), (4.0, 0.97)]
-    assert figures.frontier(points, 1) == [(1.0, 0.95), (3.0, 0.97)]
-    assert figures.frontier(points, -1) == [(1.0, 0.9)]
+    assert pareto.frontier(points, 1) == [(1.0, 0.95), (3.0, 0.97)]
+    assert pareto.frontier(points, -1) == [(1.0, 0.9)]
 
 
 # --- hostile text -------------------------------------------------------------------------------------------------
@@ -435,7 +435,7 @@ def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
 
 def test_study_without_costs_or_finished_runs_still_has_its_figures(tmp_path: Path) -> None:
     def poor(record: dict[str, Any]) -> None:
-        for item in (*record["cells"], *record["rows"]):
+        for item in (*record["cells"], *record["rows"], *record["costs"]):
             item.update(params=None, macs=None, latency_ms_p50=None, train_seconds=None)
         record["warnings"] = ["no cost of lenet5: out of memory"]
 

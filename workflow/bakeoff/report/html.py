@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from bakeoff.report import figures, tables, words
+from bakeoff.report import costs, figures, tables, words
 from bakeoff.report.load import Results
 from bakeoff.report.text import Names, capital, metric_name
 
@@ -37,18 +37,18 @@ def render(results: Results, names: Names, title: str, folder: Path, code: str) 
         caveat=words.caveat(results),
         papers=tables.paper(results, names),
         statistics=tables.statistics(results, names),
-        costs=tables.costs(results, names),
+        costs=costs.table(results, names),
         metrics=tables.metrics(results, names),
         coverage=tables.coverage(results, names),
         gaps=list(words.gaps(results, names)),
         fairness=words.fairness(results, names),
         hardware=list(words.hardware(results)),
-        guide=words.guide(results),
+        guide=[*words.guide(results), *costs.guide()],
         images={
             name: {
                 "uri": _data_uri(folder / f"{name}.svg"),
                 "alt": figures.alternative(name, results),
-                "caption": _CAPTIONS[name],
+                "caption": " ".join((_CAPTIONS[name], *costs.remarks_of(name, results, names))),
             }
             for name in figures.NAMES
         },

@@ -77,7 +77,7 @@ class Row:
     p_frontier: float | None
     params: int | None
     macs: int | None
-    latency_ms_p50: float | None
+    macs_note: str | None
     status: str
     warnings: list[str]
 
@@ -100,7 +100,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Cell:
-    """One dataset, model, augmentation and recipe: what it costs and what its runs scored."""
+    """One dataset, model, augmentation and recipe: what its runs scored, what it costs under the first condition."""
 
     dataset: str
     model: str
@@ -112,11 +112,9 @@ class Cell:
     missing: int
     params: int | None
     macs: int | None
+    macs_note: str | None
     latency_ms_p50: float | None
-    latency_ms_p95: float | None
-    throughput: float | None
-    peak_memory_mb: float | None
-    size_mb: float | None
+    latency_marks: list[str]
     train_seconds: float | None
     device: str | None
     metrics: Mapping[str, Summary]
@@ -126,6 +124,42 @@ class Cell:
     def variant(self) -> tuple[str, str]:
         """How its model was trained: augmentation and recipe."""
         return self.augmentation, self.recipe
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one model costs on images of one dataset, under one condition; the part of costs.csv that is printed.
+
+    `asked` is the condition as the study has it, `condition` what that was on the machine. `failure` (in words) and
+    `reason` (as a sentence) say why there are no costs; `marks` are reasons not to trust the times.
+    """
+
+    dataset: str
+    model: str
+    asked: str
+    condition: str
+    failure: str | None
+    reason: str | None
+    params: int | None
+    macs: int | None
+    macs_note: str | None
+    activations: int | None
+    size_mb: float | None
+    latency_ms_p50: float | None
+    latency_ms_p95: float | None
+    latency_ms_p99: float | None
+    throughput: float | None
+    throughput_lo: float | None
+    throughput_hi: float | None
+    best_batch_size: int | None
+    peak_memory_mb: float | None
+    best_batch_memory_mb: float | None
+    train_memory_mb: float | None
+    train_batch_size: int | None
+    memory_reason: str | None
+    joules_per_image: float | None
+    energy_reason: str | None
+    marks: list[str]
 
 
 @dataclass(frozen=True)
@@ -152,6 +186,7 @@ class Results:
     correction: str
     rows: list[Row]
     cells: list[Cell]
+    costs: list[Cost]
     hardware: Mapping[str, list[str]]
     warnings: list[str]
     confusion: list[Confusion]
@@ -185,6 +220,7 @@ def load(folder: Path) -> Results:
             correction=record["correction"],
             rows=[_take(Row, row) for row in record["rows"]],
             cells=[_cell(cell, missing_seeds) for cell in record["cells"]],
+            costs=[_take(Cost, cost) for cost in record["costs"]],
             hardware=record["hardware"],
             warnings=record["warnings"],
             confusion=[_take(Confusion, cell) for cell in provenance.read_record(matrices, "confusion")["cells"]],

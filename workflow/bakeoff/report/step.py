@@ -7,7 +7,7 @@ from typing import Any
 
 from bakeoff import provenance
 from bakeoff.errors import UserError
-from bakeoff.report import figures, html, tables, words
+from bakeoff.report import figures, html, tables, tabular, words
 from bakeoff.report.load import Results, load
 from bakeoff.report.text import Names, markdown
 
@@ -34,16 +34,16 @@ def run(spec: dict[str, Any], code: str, results: Path = Path("results")) -> Pat
     return page
 
 
-def _markdown(results: Results, title: str, papers: list[tables.Table]) -> str:
+def _markdown(results: Results, title: str, papers: list[tabular.Table]) -> str:
     stamp = f"**{markdown(words.stamp(results))}**\n\n" if results.partial else ""
     warnings = "\n## Warnings\n\n" * bool(results.warnings) + "".join(f"- {markdown(w)}\n" for w in results.warnings)
-    return f"# {markdown(title)}\n\n{stamp}" + "\n".join(map(tables.to_markdown, papers)) + warnings
+    return f"# {markdown(title)}\n\n{stamp}" + "\n".join(map(tabular.to_markdown, papers)) + warnings
 
 
-def _latex(results: Results, papers: list[tables.Table]) -> str:
+def _latex(results: Results, papers: list[tabular.Table]) -> str:
     head = "% Needs \\usepackage{booktabs}. Labels in other than Latin letters need lualatex and a font for them.\n"
     warnings = "".join(f"% Warning: {' '.join(text.split())}\n" for text in results.warnings)
-    return head + warnings + "\n".join(tables.to_latex(table, results.study) for table in papers)
+    return head + warnings + "\n".join(tabular.to_latex(table, results.study) for table in papers)
 
 
 def _write(path: Path, text: str) -> None:

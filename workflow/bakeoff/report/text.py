@@ -99,6 +99,11 @@ def significant(value: float, digits: int) -> str:
     return f"{value:.{max(digits - 1 - exponent, 0)}f}"
 
 
+def scaled(value: float | None, divisor: float, digits: int) -> str:
+    """A value of a column that has one divisor, a dash where there is none."""
+    return NONE if value is None else significant(value / divisor, digits)
+
+
 def probability(p: float | None, alpha: Iterable[float] = ()) -> str:
     """A p value with three decimals, or more where rounding would put it on the other side of a threshold."""
     if p is None:
@@ -152,6 +157,8 @@ _LATEX = {
     "▼": r"$\bigtriangledown$",
     "◆": r"$\diamond$",
     "†": r"$\dagger$",
+    "§": r"\S{}",
+    "¶": r"\P{}",
     "·": r"$\cdot$",
 }
 _LATEX_SPECIAL = re.compile("-(?=-)|[" + re.escape("".join(_LATEX.keys() - {"-"})) + "]")

@@ -196,8 +196,10 @@ def caveat(results: Results) -> str:
 # --- notes --------------------------------------------------------------------------------------------------------
 
 
-def footnotes(results: Results, names: Names, rows: list[Row], text: str) -> Iterator[str]:
-    """What a reader must know beside the table `text`: of the marks, only those that occur in it."""
+def footnotes(results: Results, names: Names, rows: list[Row], text: str, costs: Iterable[str]) -> Iterator[str]:
+    """What a reader must know beside the table `text`: of the marks, only those that occur in it. `costs` is what is to
+    be said of the costs.
+    """
     done, expected = results.runs()
     if results.partial or done < expected:
         yield stamp(results)
@@ -209,11 +211,7 @@ def footnotes(results: Results, names: Names, rows: list[Row], text: str) -> Ite
     yield _method_note(results, rows)
     yield from (f"{mark} {meaning}" for mark, meaning in guide(results) if mark in text)
     yield "Bootstrap intervals (comparison.csv) cover less than 95% below 20 seeds: 75% at 3, 84% at 5, 90% at 10."
-    if rows[0].factor == "model":
-        yield (
-            "MACs: multiply-accumulates of convolutions and matrix products for one image. "
-            "Latency: median time of one request of one image, fp32, on the machine named below."
-        )
+    yield from costs
     yield from hardware(results)
     yield from gaps(results, names, {id(cell) for row in rows for cell in cells_of(results, row)})
 
