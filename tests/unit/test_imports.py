@@ -29,6 +29,7 @@ COMMANDS = {
     "bakeoff.grid",
     "bakeoff.plan",
     "bakeoff.problems",
+    "bakeoff.profile.describe",
     "bakeoff.stages",
     "bakeoff.study",
     "bakeoff.studyfile",

@@ -132,6 +132,13 @@ def about(builder: str) -> str:
     return "" if folder == "models/library" else plugins.about(folder, name)
 
 
+def load(builder: str) -> None:
+    """Import what builds this, with the libraries that it needs."""
+    importlib.import_module(module_of(builder))
+    if factory.is_factory(builder):
+        factory.load(builder)
+
+
 def build(model: Mapping[str, Any], *, channels: int, size: int, classes: int, drop_path: float = 0.0) -> nn.Module:
     """A network from images [B, channels, size, size] to logits [B, classes], with fresh random weights.
 

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
+
+from bakeoff.profile.backends import Ready
 
 Clock = Callable[[], float]
 
@@ -44,13 +46,12 @@ class Latency:
         }
 
 
-def measure(model: nn.Module, image: Tensor, device: str, min_calls: int, min_seconds: float) -> Latency:
-    """Latency of `model`, on `device` and in evaluation mode, for one `image` [1, C, H, W] in the host's memory."""
+def measure(ready: Ready, image: Tensor, min_calls: int, min_seconds: float) -> Latency:
+    """Latency of a network for one `image` [1, C, H, W] in the host's memory."""
 
     def request() -> None:
-        model(image.to(device))
-        if device == "cuda":
-            torch.cuda.synchronize()
+        ready.run(ready.place(image))
+        ready.synchronise()
 
     with torch.inference_mode():
         return time_requests(request, min_calls, min_seconds)
