@@ -26,6 +26,7 @@ def test_layout_of_results(first_run: tuple[Checkout, Outcome]) -> None:
         "tiny/comparison.*": 4,
         "tiny/figures/pareto_*.svg": 3,
         "tiny/coverage.csv": 1,
+        "tiny/costs.csv": 1,
         "tiny/runs.csv": 1,
     }.items():
         assert len(checkout.find(pattern)) == count, pattern

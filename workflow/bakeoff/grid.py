@@ -289,6 +289,7 @@ class Grid:
         code = self.profile_code(cell.model)
         return {
             "dataset": cell.dataset,
+            "data": self.data_dir(cell.dataset).name,
             "model": cell.model,
             "augmentation": cell.augmentation,
             "recipe": cell.recipe,

@@ -27,6 +27,12 @@ rule compare:
             caption="../report/runs.rst",
             labels={"table": "all runs", "format": "CSV"},
         ),
+        costs=report(
+            f"{layout.STUDY}/costs.csv",
+            category="Tables",
+            caption="../report/costs.rst",
+            labels={"table": "costs", "format": "CSV"},
+        ),
         coverage=f"{layout.STUDY}/coverage.csv",
         curves=f"{layout.STUDY}/curves.csv",
         confusion=f"{layout.STUDY}/confusion.json",

@@ -13,6 +13,7 @@ Correction = Literal["holm", "bh", "none"]
 AXES: tuple[Axis, ...] = ("dataset", "model", "augmentation", "recipe")
 
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,99}$")]
+DataFolder = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,112}$")]
 Digest12 = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
 Digest16 = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 Level = Annotated[float, Field(gt=0, lt=1)]
@@ -83,6 +84,8 @@ class Cell(_Settings):
     """
 
     dataset: Id
+    data: DataFolder | None = None
+    """Folder of the prepared images below results/data/, for pictures of them."""
     model: Id
     augmentation: Id
     recipe: Id
