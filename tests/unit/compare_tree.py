@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 
+import details_fixture
 import numpy as np
 
 from bakeoff.compare import step
 from bakeoff.provenance import read_record, spec_digest, write_record
 
 TRAIN, EVALUATE, PROFILE, COMPARE = ("1" * 16, "2" * 16, "3" * 16, "4" * 16)
-EVALUATE_SPEC = {"metrics": ["accuracy", "log_loss"]}
+METRICS = {
+    "log_loss": ("nats", "min"), "accuracy": ("fraction", "max"), "balanced_accuracy": ("fraction", "max"),
+    "overfitting_gap": ("fraction", "min"),
+}  # fmt: skip
+EVALUATE_SPEC = {"metrics": list(METRICS)}
+DATA = "digits-0123456789ab"
 ENVIRONMENT = {"cpu": "a cpu", "gpu": None, "commit": None}
 N, CLASSES = 300, 3
 CPU, BF16, GPU = "CPU, 1 thread", "CPU, 1 thread, bf16", "GPU"
@@ -23,11 +29,24 @@ Y_TRUE = np.arange(N) % CLASSES
 
 
 class Tree:
-    """A study's results on disk: by model and seed the accuracy, or which images are right; None for a divergence."""
+    """A study's results on disk: by model and seed the accuracy, or which images are right, or logits [N, C]; None for
+    a divergence.
+    """
 
-    def __init__(self, results, accuracies, augmentations=("none",), conditions=(CPU,), profiles=None, **settings):
+    def __init__(
+        self,
+        results,
+        accuracies,
+        augmentations=("none",),
+        conditions=(CPU,),
+        profiles=None,
+        y_true=Y_TRUE,
+        classes=("a", "b", "c"),
+        **settings,
+    ):
         """`profiles`: by (model, condition), in what a profile's record differs from that of a good one."""
         self.results = results
+        self.y_true, self.classes = np.asarray(y_true), list(classes)
         self.cells = []
         self.conditions = conditions
         self.profiles = profiles or {}
@@ -51,7 +70,14 @@ class Tree:
 
     def _write_cell(self, model, augmentation, by_seed):
         spec = {"model": model, "augmentation": augmentation}
-        cell = {"dataset": "digits", **spec, "recipe": "plain", "spec": spec_digest(spec), "seeds": list(by_seed)}
+        cell = {
+            "dataset": "digits",
+            "data": DATA,
+            **spec,
+            "recipe": "plain",
+            "spec": spec_digest(spec),
+            "seeds": list(by_seed),
+        }
         digests = {"train_code": TRAIN, "evaluate_spec": spec_digest(EVALUATE_SPEC), "evaluate_code": EVALUATE}
         refs = [self.write_profile(model, condition) for condition in self.conditions]
         self.cells.append({**cell, **digests, "profiles": refs})
@@ -72,37 +98,75 @@ class Tree:
         status = "diverged" if accuracy is None else "done"
         files = []
         if accuracy is not None:
-            drawn = np.random.default_rng([seed, *cell["model"].encode()]).permutation(N)
-            right = accuracy if isinstance(accuracy, np.ndarray) else drawn < round(accuracy * N)
-            predicted = np.where(right, Y_TRUE, (Y_TRUE + 1) % CLASSES)
-            logits = np.eye(CLASSES, dtype=np.float32)[predicted] + np.float32(0.01 * seed)
-            np.savez(folder / "predictions.npz", example_id=np.arange(N), y_true=Y_TRUE, logits=logits)
+            logits = self._logits(cell["model"], seed, accuracy)
+            ids = np.arange(len(self.y_true))
+            np.savez(folder / "predictions.npz", example_id=ids, y_true=self.y_true, logits=logits)
             lines = [f"{e},main,0.1,{1 / e},{0.5 + seed / 100},{'' if e == 1 else 0.4},0.6,1.0" for e in (1, 2)]
             head = "epoch,phase,lr,train_loss,train_accuracy,val_loss,val_accuracy,seconds"
             (folder / "history.csv").write_text("\n".join([head, *lines]) + "\n")
             files = [folder / "predictions.npz", folder / "history.csv"]
-            accuracy = float(right.mean())
-        body = {**place, "status": status, "reason": None, "class_names": ["a", "b", "c"], "train_seconds": 2.0 + seed}
+        body = {**place, "status": status, "reason": None, "class_names": self.classes, "train_seconds": 2.0 + seed}
         body |= {"device": "cpu", "threads": 1, "environment": ENVIRONMENT}
         write_record(folder / "run.json", "run", spec, TRAIN, body, files)
-        self.write_metrics(folder, place, status, accuracy)
+        self.write_metrics(folder, place, status, None if accuracy is None else logits)
 
-    @staticmethod
-    def write_metrics(folder, place, status, accuracy, **changes):
+    def _logits(self, model, seed, accuracy):
+        if isinstance(accuracy, np.ndarray) and accuracy.ndim == 2:
+            return accuracy
+        n, classes = len(self.y_true), len(self.classes)
+        drawn = np.random.default_rng([seed, *model.encode()]).permutation(n)
+        right = accuracy if isinstance(accuracy, np.ndarray) else drawn < round(accuracy * n)
+        predicted = np.where(right, self.y_true, (self.y_true + 1) % classes)
+        return np.eye(classes, dtype=np.float32)[predicted] + np.float32(0.01 * seed)
+
+    def write_metrics(self, folder, place, status, logits, metrics=None, **changes):
+        """The record of the metrics; `metrics` are values instead of, or beside, the true ones."""
         run = json.loads((folder / "run.json").read_text())
-        loss = None if accuracy is None else 1 - accuracy
+        values, details = dict.fromkeys(METRICS), details_fixture.NOTHING
+        if logits is not None:
+            values = metrics_of(self.y_true, logits)
+            details = details_fixture.details(self.y_true, logits, self.classes, 1.5 + 0.1 * place["seed"])
         body = {
             **place,
             "status": status,
             "run_digest": run["record_digest"],
             "predictions_sha256": run["files"].get("predictions.npz"),
-            "metrics": {
-                "log_loss": {"value": loss, "unit": "nats", "direction": "min", "why_null": None},
-                "accuracy": {"value": accuracy, "unit": "fraction", "direction": "max", "why_null": None},
-            },
-            "confusion": None if accuracy is None else [[80, 20, 0], [0, 100, 0], [0, 0, 0]],
+            "metrics": {name: measured(name, value) for name, value in (values | (metrics or {})).items()},
+            **details,
         }
         write_record(folder / "metrics.json", "metrics", EVALUATE_SPEC, EVALUATE, body | changes)
+
+    def remeasure(self, model, seed, metrics=None, augmentation="none", **changes):
+        """Write the metrics of a run anew, with other values."""
+        folder = self.folder(model, seed, augmentation)
+        run = json.loads((folder / "run.json").read_text())
+        place = {name: run[name] for name in ("dataset", "model", "augmentation", "recipe", "seed")}
+        with np.load(folder / "predictions.npz") as arrays:
+            self.write_metrics(folder, place, run["status"], arrays["logits"], metrics, **changes)
+
+    def write_images(self, side=8, channels=1):
+        """The prepared test images: every pixel of image i is i % 256."""
+        folder = self.results / "data" / DATA
+        folder.mkdir(parents=True)
+        n = len(self.y_true)
+        pixels = np.zeros((n, channels, side, side), dtype=np.uint8) + (np.arange(n) % 256)[:, None, None, None]
+        np.save(folder / "test_pixels.npy", pixels.astype(np.uint8))
+        np.save(folder / "test_ids.npy", np.arange(n))
+        np.save(folder / "test_labels.npy", self.y_true)
+        return folder
+
+
+def metrics_of(y_true, logits):
+    right = logits.argmax(axis=1) == y_true
+    recalls = [right[y_true == c].mean() for c in sorted(set(y_true.tolist()))]
+    values = {"accuracy": right.mean(), "log_loss": 1 - right.mean(), "balanced_accuracy": np.mean(recalls)}
+    return {name: float(value) for name, value in values.items()} | {"overfitting_gap": 0.05}
+
+
+def measured(name, value):
+    unit, direction = METRICS[name]
+    why = "diverged" if value is None else None
+    return {"value": value, "unit": unit, "direction": direction, "why_null": why, "lo": None, "hi": None}
 
 
 def profile_body(model, condition=CPU):

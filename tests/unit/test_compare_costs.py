@@ -173,7 +173,7 @@ def test_a_row_that_is_averaged_over_models_has_the_marks_of_all(tmp_path):
 def test_counters_that_differ_are_named(tmp_path):
     note = "fvcore counts 20 % less: it does not know aten::foo"
     record = tree(tmp_path, profiles={("resnet18", CPU): {"macs_note": note}}).run()
-    assert [row["macs_note"] for row in record["rows"] if row["candidate"] == "resnet18"] == [note] * 2
+    assert {row["macs_note"] for row in record["rows"] if row["candidate"] == "resnet18"} == {note}
     assert "the two counters of MACs differ on resnet18: see macs_note in costs.csv" in record["warnings"]
 
 

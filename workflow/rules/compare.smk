@@ -8,6 +8,7 @@ rule compare:
         histories=ancient(GRID.run_files(["history.csv"])),
         predictions=ancient(GRID.run_files(["predictions.npz"])),
         profiles=GRID.profiles(),
+        probes=GRID.probes(),
     output:
         comparison=report(
             f"{layout.STUDY}/comparison.json",
@@ -36,6 +37,8 @@ rule compare:
         coverage=f"{layout.STUDY}/coverage.csv",
         curves=f"{layout.STUDY}/curves.csv",
         confusion=f"{layout.STUDY}/confusion.json",
+        diagnostics=f"{layout.STUDY}/diagnostics.json",
+        errors=f"{layout.STUDY}/errors.npz",
     log:
         "logs/compare/{study}.log",
     benchmark:

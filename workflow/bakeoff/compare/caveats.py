@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from bakeoff.compare import balance, seeds
 from bakeoff.compare.cells import counts
 from bakeoff.compare.load import Loaded
 from bakeoff.compare.spec import CompareInput
@@ -24,12 +25,24 @@ def hardware(loaded: Loaded) -> dict[str, list[str]]:
 def warnings(inputs: CompareInput, loaded: Loaded, table: Sequence[Json], costs: Sequence[Json]) -> list[str]:
     """One sentence each, the gravest first. `table` and `costs` are the rows of comparison.csv and costs.csv."""
     return [
+        *_seed_errors(inputs, loaded),
         *_coverage_warnings(inputs, loaded),
         *_seed_warnings(inputs, loaded),
+        *(balance.warning(test_set) for test_set in balance.test_sets(inputs, loaded) if test_set["unbalanced"]),
         *_machine_warnings(loaded),
         *_cost_warnings(loaded, costs),
         *_untested_warnings(inputs, table),
+        *_notes(inputs, loaded),
     ]
+
+
+def _seed_errors(inputs: CompareInput, loaded: Loaded) -> Iterator[str]:
+    for cell in inputs.cells:
+        for same in seeds.failed(cell, loaded):
+            yield (
+                f"ERROR: {cell.label}: seeds {seeds.listed(same)} gave the same predictions, so the seed has no effect "
+                "and they are one run: nothing is tested with it, and there are no stars"
+            )
 
 
 def _coverage_warnings(inputs: CompareInput, loaded: Loaded) -> Iterator[str]:
@@ -43,11 +56,21 @@ def _coverage_warnings(inputs: CompareInput, loaded: Loaded) -> Iterator[str]:
 
 def _seed_warnings(inputs: CompareInput, loaded: Loaded) -> Iterator[str]:
     for cell in inputs.cells:
-        first: dict[str, int] = {}
-        for seed, outcome in loaded.outcomes(cell).items():
-            other = first.setdefault(outcome.logits_digest, seed)
-            if other != seed:
-                yield f"{cell.label}: seeds {other} and {seed} gave the same predictions: the seed has no effect"
+        spread = seeds.spread(cell, loaded)
+        if spread is not None and spread.ratio is not None and (verdict := spread.verdict):
+            yield (
+                f"{cell.label}: accuracy varies by {100 * spread.std:.2g} points over {spread.n} seeds (standard "
+                f"deviation), {spread.ratio:.2g} times the {100 * spread.expected:.2g} points that {spread.images} "
+                f"test images with {100 * spread.error:.2g} % errors let expect (arXiv:2304.01910): {verdict}"
+            )
+
+
+def _notes(inputs: CompareInput, loaded: Loaded) -> Iterator[str]:
+    steady = [
+        cell.model for cell in inputs.cells if seeds.without_randomness(cell, loaded) and seeds.twins(cell, loaded)
+    ]
+    if steady:
+        yield f"note: {_few(steady)}: the same predictions at every seed, as of methods without randomness"
 
 
 def _machine_warnings(loaded: Loaded) -> Iterator[str]:

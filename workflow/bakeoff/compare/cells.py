@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from bakeoff.compare import paired
+from bakeoff.compare import paired, seeds
 from bakeoff.compare.costs import cost_of
 from bakeoff.compare.grid import scores
 from bakeoff.compare.load import Loaded, Metric
@@ -38,6 +38,7 @@ def cells(inputs: CompareInput, loaded: Loaded) -> list[Json]:
             **counts(cell, loaded),
             **cost_of([cell], loaded),
             "train_seconds": train_seconds([cell], loaded),
+            **_seed_spread(cell, loaded),
             "device": ", ".join(sorted({run.device for run in loaded.of(cell)})) or None,
             "metrics": {name: _cell_metric(cell, name, metric, loaded) for name, metric in known.items()},
         }
@@ -58,6 +59,15 @@ def counts(cell: Cell, loaded: Loaded) -> dict[str, int]:
         "done": len(done),
         "diverged": len(there) - len(done),
         "missing": expected - len(there),
+    }
+
+
+def _seed_spread(cell: Cell, loaded: Loaded) -> Json:
+    """The spread of accuracy that chance alone would give, and how many times that there is."""
+    spread = seeds.spread(cell, loaded)
+    return {
+        "seed_std_expected": spread.expected if spread else None,
+        "seed_std_ratio": spread.ratio if spread else None,
     }
 
 
@@ -91,6 +101,9 @@ def runs(inputs: CompareInput, loaded: Loaded) -> list[Json]:
             "value": metric.value,
             "unit": metric.unit,
             "direction": metric.direction,
+            "lo": metric.lo,
+            "hi": metric.hi,
+            "why_null": metric.why_null,
             "train_seconds": run.train_seconds,
         }
         for cell in inputs.cells

@@ -16,6 +16,7 @@ from bakeoff.compare.crossed import Crossed, crossed_test
 from bakeoff.compare.grid import Group, correctness, scores
 from bakeoff.compare.load import Loaded
 from bakeoff.compare.paired import Difference, FloatArray, Interval, Summary
+from bakeoff.compare.seeds import any_failed, failed, listed
 from bakeoff.compare.spec import Cell, CompareSettings
 from bakeoff.provenance import canonical
 
@@ -64,18 +65,22 @@ def contrast(
     rng = rng_for(settings.rng_seed, name, group.dataset, dict(group.context), candidate, baseline, metric)
 
     ok_interval = paired.bootstrap_interval(_values(mine), rng, settings.n_resamples)
+    if any_failed(cells, loaded):
+        ok_interval = None
     difference, boot, crossed = None, None, None
     dropped: tuple[int, ...] = ()
     warnings: list[str] = []
     if candidate != baseline:
         difference = paired.compare(mine, base, rng, settings.n_resamples)
-        boot = _bootstrap(difference, mine, base, rng, settings.n_resamples)
-        if metric == "accuracy" and difference.seeds:
-            seeds = difference.seeds
-            crossed = crossed_test(correctness(cells, loaded, seeds) - correctness(base_cells, loaded, seeds))
         used = mine.keys() | base.keys() if difference.status == "unpaired" else set(difference.seeds)
+        if any_failed((*cells, *base_cells), loaded):  # a run counted twice makes any test look sure
+            difference = Difference("identical_seeds", difference.seeds, difference.diff)
+        else:
+            boot = _bootstrap(difference, mine, base, rng, settings.n_resamples)
+            crossed = _crossed(cells, base_cells, difference.seeds, loaded) if metric == "accuracy" else None
         dropped = tuple(sorted({seed for cell in (*cells, *base_cells) for seed in cell.seeds} - used))
         warnings += _strata_warnings(group, candidate, baseline, len(strata))
+        warnings += _seed_warnings((*cells, *base_cells), loaded)
         warnings += _test_warnings(difference, crossed)
         if base_cells:
             warnings += _lost_warnings({candidate: cells, baseline: base_cells}, metric, dropped, loaded)
@@ -113,6 +118,20 @@ def _bootstrap(
         d = np.array([mine[seed] - base[seed] for seed in difference.seeds])
         return paired.bootstrap_interval(d, rng, n_resamples)
     return paired.bootstrap_interval(_values(mine), rng, n_resamples, minus=_values(base))
+
+
+def _crossed(
+    cells: Sequence[Cell], base_cells: Sequence[Cell], shared: Sequence[int], loaded: Loaded
+) -> Crossed | None:
+    if not shared:
+        return None
+    return crossed_test(correctness(cells, loaded, shared) - correctness(base_cells, loaded, shared))
+
+
+def _seed_warnings(cells: Sequence[Cell], loaded: Loaded) -> Iterator[str]:
+    for cell in cells:
+        for same in failed(cell, loaded):
+            yield f"{cell.label}: seeds {listed(same)} gave the same predictions: nothing is tested"
 
 
 def _strata_warnings(group: Group, candidate: str, baseline: str, shared: int) -> Iterator[str]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy import special
 
 from bakeoff import layout
 from bakeoff.compare import drift, profiles
@@ -24,25 +25,56 @@ from bakeoff.errors import Refused, UserError
 from bakeoff.provenance import Json, check_files, finite, read_record
 
 CellKey = tuple[str, str, str, str]
+IntArray = npt.NDArray[np.int64]
+
+_DETAILS = ("calibration", "curves", "thresholds", "class_counts", "imbalance")
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric of one run; `value` is None where it has none (a diverged run, a class without images)."""
+    """One metric of one run; `value` is None where it has none (a diverged run, a class without images), and
+    `why_null` says why. `lo` and `hi` are its interval over test images, where the evaluation gives one.
+    """
 
     value: float | None
     unit: str
     direction: Literal["max", "min"]
+    lo: float | None = None
+    hi: float | None = None
+    why_null: str | None = None
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The test images of a data set in the order of all predictions: their ids [N] and true classes [N]."""
+
+    ids: IntArray
+    labels: IntArray
+
+
+@dataclass(frozen=True)
+class Mistakes:
+    """The images that a run classifies wrongly: place in the test set, answer, and the probability given to it, [E]."""
+
+    index: IntArray
+    predicted: IntArray
+    confidence: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run that ended well leaves behind; `correct` says which test images it classifies rightly."""
+    """What a run that ended well leaves behind; `correct` says which test images it classifies rightly.
+
+    `details` are the parts of metrics.json that pictures are made from: calibration, curves, thresholds, class_counts
+    and imbalance.
+    """
 
     correct: npt.NDArray[np.bool_]  # [N]
     logits_digest: str
     history: pd.DataFrame
-    confusion: npt.NDArray[np.int64]  # [C, C], rows true, columns predicted
+    confusion: IntArray  # [C, C], rows true, columns predicted
+    mistakes: Mistakes
+    details: Json
 
 
 @dataclass(frozen=True)
@@ -65,10 +97,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The runs that exist, by cell and seed, and the profiles by name, with a mark where the machine had changed."""
+    """The runs that exist, by cell and seed; the profiles by name, with a mark where the machine had changed; and the
+    test images by data set, of those that have a run that ended well.
+    """
 
     runs: Mapping[tuple[CellKey, int], Run]
     profiles: Mapping[str, Profile]
+    tests: Mapping[str, Examples] = field(default_factory=dict)
 
     def of(self, cell: Cell) -> list[Run]:
         """The runs of a cell that exist, by seed."""
@@ -99,7 +134,7 @@ def load(inputs: CompareInput, results: Path) -> Loaded:
             runs[cell.key, seed] = _read_run(folder, cell, seed, tests)
     if not runs:
         raise UserError(f"{results}: no run of study {inputs.study!r} exists yet, so there is nothing to compare")
-    return Loaded(runs, drift.marked(profiles.read_all(inputs, results)))
+    return Loaded(runs, drift.marked(profiles.read_all(inputs, results)), tests.known())
 
 
 def _read_run(folder: Path, cell: Cell, seed: int, tests: _TestSets) -> Run:
@@ -132,21 +167,34 @@ def _read_outcome(path: Path, record: Json, metrics: Json, tests: _TestSets) -> 
     with np.load(predictions, allow_pickle=False) as arrays:
         logits, y_true = arrays["logits"], arrays["y_true"]
         tests.same(record["dataset"], predictions, arrays["example_id"], y_true)
+    predicted = logits.argmax(axis=1)
     return Outcome(
-        correct=logits.argmax(axis=1) == y_true,
+        correct=predicted == y_true,
         logits_digest=hashlib.sha256(logits.tobytes()).hexdigest(),
         history=pd.read_csv(path.parent / "history.csv"),
         confusion=np.array(metrics["confusion"], dtype=np.int64),
+        mistakes=_mistakes(logits, predicted, y_true),
+        details={name: metrics.get(name) for name in _DETAILS},
     )
+
+
+def _mistakes(logits: npt.NDArray[np.floating], predicted: IntArray, y_true: IntArray) -> Mistakes:
+    index = np.flatnonzero(predicted != y_true)
+    probabilities = special.softmax(logits[index].astype(np.float64), axis=1)
+    return Mistakes(index, predicted[index], probabilities[np.arange(index.size), predicted[index]])
 
 
 class _TestSets:
     """The test images of each data set, as the first run read has them."""
 
     def __init__(self) -> None:
-        self._first: dict[str, tuple[Path, npt.NDArray[np.int64], npt.NDArray[np.int64]]] = {}
+        self._first: dict[str, tuple[Path, IntArray, IntArray]] = {}
 
-    def same(self, dataset: str, file: Path, example_id: npt.NDArray[np.int64], y_true: npt.NDArray[np.int64]) -> None:
+    def known(self) -> dict[str, Examples]:
+        """The test images by data set."""
+        return {dataset: Examples(ids, labels) for dataset, (_, ids, labels) in self._first.items()}
+
+    def same(self, dataset: str, file: Path, example_id: IntArray, y_true: IntArray) -> None:
         """Refuse `file` when its test images or labels are not those of the runs read before it."""
         first, ids, labels = self._first.setdefault(dataset, (file, example_id, y_true))
         if not (np.array_equal(ids, example_id) and np.array_equal(labels, y_true)):
@@ -154,7 +202,9 @@ class _TestSets:
 
 
 def _metric(path: Path, name: str, value: Json) -> Metric:
-    metric = Metric(finite(value["value"]), value["unit"], value["direction"])
-    if metric.unit == "fraction" and metric.value is not None and not 0 <= metric.value <= 1:
+    numbers = {part: finite(value.get(part)) for part in ("value", "lo", "hi")}
+    metric = Metric(unit=value["unit"], direction=value["direction"], why_null=value["why_null"], **numbers)
+    # Below zero stands a difference of two fractions, such as the overfitting gap.
+    if metric.unit == "fraction" and metric.value is not None and not -1 <= metric.value <= 1:
         raise Refused(f"{path}: {name} is {metric.value}, though it is a fraction from 0 to 1")
     return metric

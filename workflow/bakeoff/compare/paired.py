@@ -32,7 +32,7 @@ RESOLUTION = 1e-6
 # What sums of the same numbers in another order may differ by, relative.
 ROUNDING = 1e-12
 
-Status = Literal["ok", "zero_variance", "identical", "unpaired", "two_seeds", "one_seed", "no_pairs"]
+Status = Literal["ok", "zero_variance", "identical", "identical_seeds", "unpaired", "two_seeds", "one_seed", "no_pairs"]
 Method = Literal["paired_t", "sign_flip", "welch", "identical"]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,8 +36,10 @@ def standings(
     alpha: float,
     rng: np.random.Generator,
     n_resamples: int,
+    untested: Collection[str] = (),
 ) -> dict[str, Standing]:
-    """Rank models from their scores by seed; `costs` are to be small. Models without scores have no standing.
+    """Rank models from their scores by seed; `costs` are to be small. Models without scores have no standing, and those
+    whose seeds are no repetitions (`untested`) a rank alone.
 
     Seeds are drawn with replacement from all that any model has, the same draw for every model; a model's mean is over
     those of the draw that it has.
@@ -52,12 +54,12 @@ def standings(
     points = np.nanmean(values, axis=1)[:, None]
     means = _resampled(values, rng, n_resamples)
     ranks, resampled_ranks = _ranks(points, smallest)[:, 0], _ranks(means, smallest)
-    tied = _tied_with_best({name: scores[name] for name in names}, ranks, alpha, rng, n_resamples)
+    tied = _tied_with_best({name: scores[name] for name in names}, ranks, alpha, rng, n_resamples, untested)
     on_frontier = _on_frontier(means, [costs.get(name) for name in names], smallest)
     found = {name: Standing() for name in scores}
     for k, (name, frontier) in enumerate(zip(names, on_frontier, strict=True)):
         drawn = np.isfinite(means[k])
-        several = len(scores[name]) > 1
+        several = len(scores[name]) > 1 and name not in untested
         found[name] = Standing(
             rank=int(ranks[k]),
             interval=_interval(resampled_ranks[k, drawn]) if several else None,
@@ -89,7 +91,12 @@ def _interval(ranks: npt.NDArray[np.int64]) -> tuple[int, int]:
 
 
 def _tied_with_best(
-    scores: Scores, ranks: npt.NDArray[np.int64], alpha: float, rng: np.random.Generator, n_resamples: int
+    scores: Scores,
+    ranks: npt.NDArray[np.int64],
+    alpha: float,
+    rng: np.random.Generator,
+    n_resamples: int,
+    untested: Collection[str],
 ) -> list[bool | None]:
     """Whether the paired test, Holm-corrected over all against the leader, fails to tell a model from a leader.
 
@@ -99,7 +106,12 @@ def _tied_with_best(
     tied: list[bool | None] = [bool(rank == 1) for rank in ranks]
     for leader in (name for name, rank in zip(names, ranks, strict=True) if rank == 1):
         others = [k for k, name in enumerate(names) if name != leader]
-        tests = [paired.compare(scores[names[k]], scores[leader], rng, n_resamples).p_used for k in others]
+        tests = [
+            None
+            if names[k] in untested or leader in untested
+            else paired.compare(scores[names[k]], scores[leader], rng, n_resamples).p_used
+            for k in others
+        ]
         for k, p in zip(others, adjust(tests, "holm"), strict=True):
             if p is None:
                 tied[k] = tied[k] or None

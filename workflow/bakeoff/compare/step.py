@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bakeoff import layout
-from bakeoff.compare import caveats, cells, costs, table
+from bakeoff.compare import balance, caveats, cells, costs, diagnostics, table
 from bakeoff.compare.confusion import confusion
 from bakeoff.compare.curves import curves
 from bakeoff.compare.load import load
@@ -20,8 +20,9 @@ from bakeoff.provenance import Json, validated, whole, write_record
 def run(spec: Json, code: str, results: Path = layout.RESULTS) -> Path:
     """Compare the runs that `spec` names and write {results}/{study}/; returns comparison.json, which is written last.
 
-    Writes coverage.csv, runs.csv, comparison.csv, comparison.json, costs.csv, curves.csv and confusion.json, each
-    whole. Raises UserError for a spec that is none, Refused for records that do not match it; then nothing is written.
+    Writes coverage.csv, runs.csv, comparison.csv, comparison.json, costs.csv, curves.csv, confusion.json,
+    diagnostics.json and errors.npz, each whole. Raises UserError for a spec that is none, Refused for records that do
+    not match it; then nothing is written.
     """
     inputs = validated(CompareInput, spec)
     loaded = load(inputs, results)
@@ -37,6 +38,7 @@ def run(spec: Json, code: str, results: Path = layout.RESULTS) -> Path:
         "rows": rows,
         "cells": cells.cells(inputs, loaded),
         "costs": cost_rows,
+        "test_sets": balance.test_sets(inputs, loaded),
         "hardware": caveats.hardware(loaded),
         "warnings": caveats.warnings(inputs, loaded, rows, cost_rows),
     }
@@ -48,11 +50,15 @@ def run(spec: Json, code: str, results: Path = layout.RESULTS) -> Path:
         "curves.csv": curves(inputs, loaded),
     }
     matrices = confusion(inputs, loaded)
+    found = diagnostics.diagnostics(inputs, loaded)
 
     folder = results / layout.study_dir(inputs.study).relative_to(layout.RESULTS)
     for name, frame in tables.items():
         with whole(folder / name) as part:
             frame.to_csv(part, index=False, lineterminator="\n")
+    errors = folder / "errors.npz"
+    found["pictures"] = diagnostics.save_pictures(errors, found["cells"], inputs, loaded, results / "data")
+    write_record(folder / "diagnostics.json", "diagnostics", spec, code, found, [errors])
     write_record(folder / "confusion.json", "confusion", spec, code, {"cells": matrices})
     write_record(folder / "comparison.json", "comparison", spec, code, body)
     return folder / "comparison.json"

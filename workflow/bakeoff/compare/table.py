@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bakeoff.compare import seeds
 from bakeoff.compare.cells import ends, metrics, train_seconds
 from bakeoff.compare.contrast import Contrast, contrast, rng_for
 from bakeoff.compare.costs import common, cost_of
@@ -47,6 +48,7 @@ def _standings(group: Group, metric: str, direction: str, inputs: CompareInput, 
         inputs.alpha[0],
         rng_for(inputs.rng_seed, *key),
         inputs.n_resamples,
+        {value for value, cells in sides.items() if seeds.any_failed(cells, loaded)},
     )
 
 

@@ -1,0 +1,65 @@
+"""What tells why a model scores as it does: the content of diagnostics.json and errors.npz.
+
+Of each cell curves, reliability, thresholds, overfitting and the worst errors over its seeds; of each candidate against
+its baseline the classes that differ. All of it is to be looked at: nothing here gives a star.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bakeoff.compare import aggregate, classes, mistakes, pictures
+from bakeoff.compare.load import Loaded
+from bakeoff.compare.spec import AXES, Cell, CompareInput
+from bakeoff.provenance import Json, whole
+
+GAP = "overfitting_gap"
+
+
+def diagnostics(inputs: CompareInput, loaded: Loaded) -> Json:
+    """`cells` and `rows` of diagnostics.json."""
+    done = [cell for cell in inputs.cells if loaded.done(cell)]
+    return {"cells": [_cell(cell, loaded) for cell in done], "rows": classes.rows(inputs, loaded)}
+
+
+def _cell(cell: Cell, loaded: Loaded) -> Json:
+    runs = loaded.done(cell)
+    details = [outcome.details for outcome in loaded.outcomes(cell).values()]
+    curves = [part["curves"] for part in details]
+    gaps = [run.metrics[GAP].value for run in runs if GAP in run.metrics]
+    return {
+        **dict(zip(AXES, cell.key, strict=True)),
+        "n_runs": len(runs),
+        "roc": aggregate.curve(curves, "roc", "fpr"),
+        "pr": aggregate.curve(curves, "pr", "recall"),
+        "calibration": aggregate.reliability([part["calibration"] for part in details]),
+        "overfitting_gap": aggregate.mean_and_std(gaps),
+        "thresholds": aggregate.thresholds([part["thresholds"] for part in details]),
+        "worst": mistakes.worst(cell, loaded),
+    }
+
+
+def save_pictures(path: Path, cells: Sequence[Json], inputs: CompareInput, loaded: Loaded, data: Path) -> Json:
+    """Write the pixels of the worst errors of `cells` to `path`: ids [K] and pixels [K, C, H, W] for each data set.
+
+    `data` is the folder of all prepared data sets. Returns for each data set why it has no pictures, or null.
+    """
+    folders = {cell.dataset: data / cell.data if cell.data else None for cell in inputs.cells}
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    reasons: dict[str, str | None] = {}
+    for dataset, folder in folders.items():
+        ids = pictures.chosen([cell["worst"] for cell in cells if cell["dataset"] == dataset])
+        if not ids:
+            reasons[dataset] = "no run classifies an image wrongly"
+            continue
+        pixels, reasons[dataset] = pictures.read(folder, ids, loaded.tests[dataset])
+        if pixels is not None:
+            arrays |= {f"ids-{dataset}": np.array(ids, dtype=np.int64), f"pixels-{dataset}": pixels}
+    with whole(path) as part:
+        np.savez_compressed(part, allow_pickle=False, **arrays)
+    return reasons
