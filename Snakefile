@@ -33,6 +33,7 @@ try:
     )
     GRID = Grid(STUDY)
     GRID.cells
+    GRID.check_audits()
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -52,6 +53,8 @@ else:
 
 
 include: "workflow/rules/profile.smk"
+include: "workflow/rules/probe.smk"
+include: "workflow/rules/combine.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/report.smk"

@@ -11,7 +11,9 @@ import pytest
 from bakeoff import plugins
 from bakeoff.provenance import PACKAGE, import_closure
 
-STEPS = ("data", "train", "profile", "evaluate", "compare", "report")
+STEPS = ("data", "train", "profile", "evaluate", "probe", "combine", "compare", "report")
+# What a step runs besides its step.py, for another rule.
+BESIDE = {"combine": ("bakeoff.combine.costs",)}
 PLUGINS = (
     "data.sources",
     "data.library",
@@ -24,8 +26,16 @@ PLUGINS = (
 # Around the steps: no result depends on these.
 COMMANDS = {
     "bakeoff.__main__",
+    "bakeoff.audits",
+    "bakeoff.cells",
     "bakeoff.cli",
     "bakeoff.entries",
+    "bakeoff.evaluate.verification",
+    "bakeoff.evaluate.verification_bootstrap",
+    "bakeoff.evaluate.verification_curve",
+    "bakeoff.evaluate.verification_file",
+    "bakeoff.evaluate.verification_output",
+    "bakeoff.evaluate.verification_pairs",
     "bakeoff.grid",
     "bakeoff.plan",
     "bakeoff.problems",
@@ -35,7 +45,8 @@ COMMANDS = {
     "bakeoff.studyfile",
 }
 # What is not a step's own: the settings of all steps are read with the study, and arrays are how data meets training.
-SHARED = {"train": {"bakeoff.data", "bakeoff.data.arrays"}}
+ARRAYS = {"bakeoff.data", "bakeoff.data.arrays"}
+SHARED = {"train": ARRAYS, "probe": ARRAYS}
 HEAVY = {"torch", "torchvision", "timm", "fvcore", "albumentations"}
 SLOW = {"numpy", "pandas", "scipy", "sklearn", "statsmodels", "matplotlib"}
 
@@ -46,7 +57,7 @@ def modules() -> set[str]:
 
 
 def closure(step: str) -> set[str]:
-    return set(import_closure([f"bakeoff.{step}.step"])[0])
+    return set(import_closure([f"bakeoff.{step}.step", *BESIDE.get(step, ())])[0])
 
 
 def packages(*wanted: str) -> set[str]:

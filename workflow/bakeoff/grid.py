@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from bakeoff import device, layout, stages
+from bakeoff.cells import Cell, Combined, combined_cells
 from bakeoff.data import registry as sources
+from bakeoff.data import verdict
 from bakeoff.data.source import Info
-from bakeoff.data.spec import DataSettings
+from bakeoff.data.spec import AuditMode, DataSettings
 from bakeoff.entries import AugmentationEntry, DatasetEntry, ModelEntry
 from bakeoff.errors import Refused, UserError
-from bakeoff.models import initial
+from bakeoff.models import initial, registry
 from bakeoff.profile.spec import NO_GPU, TrainingStep
 from bakeoff.provenance import Json, canonical, read_record, spec_digest
 from bakeoff.study import Study, places
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One dataset, model, augmentation and recipe, with the seeds it is repeated with."""
-
-    dataset: str
-    model: str
-    augmentation: str
-    recipe: str
-    seeds: tuple[int, ...]
-    spec: str
-
-    def run_dir(self, seed: int) -> Path:
-        """Folder of one of its runs."""
-        return layout.run_dir(self.dataset, self.model, self.augmentation, self.recipe, self.spec, seed)
 
 
 class Grid:
@@ -72,8 +58,56 @@ class Grid:
         return sum(len(cell.seeds) for cell in self.cells)
 
     @cached_property
+    def combined(self) -> list[Combined]:
+        """The runs made from others: test-time augmentation of every network, and the study's ensembles."""
+        return combined_cells(self.study, self.cells, self.is_net, self.probe_digest, self._digest)
+
+    @property
+    def every_cell(self) -> list[Cell]:
+        """The cells of the study, and those of runs made from its runs."""
+        return [*self.cells, *self.combined]
+
+    def is_net(self, model: str) -> bool:
+        """Whether a model is a network, which can be asked again; a control method cannot."""
+        return not registry.is_control(self._models[model].builder)
+
+    def combine_code(self, cell: Combined) -> str:
+        """Digest of what makes these runs: the step, and all that made their members."""
+        members = {member.cell.model: member.cell for member in cell.members}.values()
+        parts = [stages.combine(), *(self.train_code(member) for member in members)]
+        if cell.probe:
+            parts += [self.probe_code(member.model) for member in members]
+        return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
+
+    # --- probe ---
+
+    @cached_property
+    def probe_spec(self) -> Json:
+        """What a probe depends on besides the run."""
+        return self.study.probe.model_dump(mode="json")
+
+    @cached_property
+    def probe_digest(self) -> str:
+        """The {probe} of paths."""
+        return self._digest(self.probe_spec)
+
+    def probe_code(self, model: str) -> str:
+        """Digest of what `probe` runs for a model."""
+        return stages.probe(self._models[model].builder)
+
+    def probes(self) -> list[Path]:
+        """The records of all probes; none unless the study asks for something."""
+        if not self.study.probe.wanted:
+            return []
+        nets = [cell for cell in self.cells if self.is_net(cell.model)]
+        return [self._probe_path(cell.run_dir(seed)) for cell in nets for seed in cell.seeds]
+
+    def _probe_path(self, run_dir: Path) -> Path:
+        return run_dir / f"probe-{self.probe_digest}" / "probe.json"
+
+    @cached_property
     def _by_place(self) -> dict[tuple[str, str, str, str, str], Cell]:
-        return {(c.dataset, c.model, c.augmentation, c.recipe, c.spec): c for c in self.cells}
+        return {(c.dataset, c.model, c.augmentation, c.recipe, c.spec): c for c in self.every_cell}
 
     def cell(self, dataset: str, model: str, augmentation: str, recipe: str, spec: str) -> Cell:
         """The cell at this place. Raises UserError when this study has none there."""
@@ -136,6 +170,26 @@ class Grid:
         """Threads that `prepare` can use: many where it decodes, one where it only copies."""
         published = "/" not in self._datasets[dataset].source and not self.data_place(dataset)
         return 1 if published else 16
+
+    def data_audit(self, dataset: str) -> AuditMode:
+        """What becomes of what the audit finds. Not in the spec: the arrays do not depend on it."""
+        return self._datasets[dataset].audit
+
+    def prepared(self, dataset: str) -> Json | None:
+        """The manifest of a data set, when it is there and is that of these settings and this code."""
+        spec, code = self._digest(self.data_spec(dataset)), self.data_code(dataset)
+        try:
+            return read_record(self.data_dir(dataset) / "manifest.json", "data", spec=spec, code=code)
+        except Refused:
+            return None
+
+    def check_audits(self) -> None:
+        """Raise UserError when a data set that is prepared already has what `audit: strict` refuses. One that is not
+        is refused by `prepare`; so strict holds for every study, and asking for it makes nothing again.
+        """
+        for dataset in {cell.dataset: None for cell in self.cells}:
+            if self.data_audit(dataset) == "strict" and (manifest := self.prepared(dataset)):
+                verdict.refuse(dataset, manifest["audit"])
 
     def data_dir(self, dataset: str) -> Path:
         """Folder of the prepared arrays."""
@@ -233,11 +287,42 @@ class Grid:
             if (key := (cell.model, cell.dataset)) not in found:
                 specs = self.profile_specs(*key)
                 found[key] = [(layout.profile_path(cell.model, self._digest(spec)), spec) for spec in specs]
+        for made in self.combined:
+            if (key := (made.model, made.dataset)) not in found:
+                specs = [self._cost_spec(made, i, found) for i in range(len(self.study.profile.conditions()))]
+                found[key] = [(layout.profile_path(made.model, self._digest(spec)), spec) for spec in specs]
         return found
 
+    def _cost_spec(self, cell: Combined, i: int, known: Mapping[tuple[str, str], list[tuple[Path, Json]]]) -> Json:
+        """What a combined run costs under the i-th condition: the profiles of the models in it, each so many times."""
+        parts = [
+            {"profile": self._digest(known[model, cell.dataset][i][1]), "networks": networks, "passes": passes}
+            for model, (networks, passes) in cell.parts().items()
+        ]
+        return {"model": cell.model, "parts": parts}
+
+    def cost_files(self, model: str, spec: str) -> list[Path]:
+        """The profiles that a combined run's costs are added up from."""
+        cell = self._combined_at(model, spec)
+        i = [path for path, _ in self._profiles[model, cell.dataset]].index(layout.profile_path(model, spec))
+        return [self._profiles[part, cell.dataset][i][0] for part in cell.parts()]
+
+    def cost_run(self, model: str, spec: str) -> Path:
+        """The record of one of the runs whose costs these are: it knows how many passes it took."""
+        cell = self._combined_at(model, spec)
+        return cell.run_dir(cell.seeds[0]) / "run.json"
+
+    def _combined_at(self, model: str, spec: str) -> Combined:
+        path = layout.profile_path(model, spec)
+        return next(c for c in self.combined if c.model == model and path in self.profile_paths(model, c.dataset))
+
     def profile_code(self, model: str) -> str:
-        """Digest of what `profile` runs for a model."""
-        return stages.profile(self._models[model].builder)
+        """Digest of what `profile` runs for a model, or of what adds up the costs of a combined run."""
+        if model in self._models:
+            return stages.profile(self._models[model].builder)
+        parts = dict.fromkeys(part for cell in self.combined if cell.model == model for part in cell.parts())
+        codes = [stages.combine(), *(self.profile_code(part) for part in parts)]
+        return hashlib.sha256(" ".join(codes).encode()).hexdigest()[:16]
 
     def profiled(self, model: str, spec: str) -> Json:
         """The settings of the profile at this path. Raises UserError when this study has none there."""
@@ -281,7 +366,7 @@ class Grid:
             "study": self.study.study,
             **self.study.compare.model_dump(mode="json"),
             "comparisons": [question.model_dump(mode="json") for question in self.study.questions()],
-            "cells": [self._compare_cell(cell) for cell in self.cells],
+            "cells": [self._compare_cell(cell) for cell in self.every_cell],
             "partial": partial,
         }
 
@@ -295,7 +380,7 @@ class Grid:
             "recipe": cell.recipe,
             "spec": cell.spec,
             "seeds": list(cell.seeds),
-            "train_code": self.train_code(cell),
+            "train_code": self.combine_code(cell) if isinstance(cell, Combined) else self.train_code(cell),
             "evaluate_spec": spec_digest(self.evaluate_spec),
             "evaluate_code": self.evaluate_code,
             "profiles": [
@@ -324,8 +409,18 @@ class Grid:
     # --- files by step, as the rules want them ---
 
     def run_files(self, names: Sequence[str]) -> list[Path]:
-        """Files of these names of all runs."""
-        return [cell.run_dir(seed) / name for cell in self.cells for seed in cell.seeds for name in names]
+        """Files of these names of all runs, those made from others too."""
+        return [cell.run_dir(seed) / name for cell in self.every_cell for seed in cell.seeds for name in names]
+
+    def member_folders(self, cell: Cell, seed: int) -> list[Path]:
+        """Folders of the runs that a run is made from, in the order of its settings."""
+        return [member.run_dir(each) for member, each in cell.runs(seed)] if isinstance(cell, Combined) else []
+
+    def member_files(self, cell: Cell, seed: int) -> list[Path]:
+        """The records of these runs, and of their probes where these are what it is made from."""
+        folders = self.member_folders(cell, seed)
+        probes = [self._probe_path(folder) for folder in folders if isinstance(cell, Combined) and cell.probe]
+        return [folder / "run.json" for folder in folders] + probes
 
     def profiles(self) -> list[Path]:
         """All profiles, each once."""

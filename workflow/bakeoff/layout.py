@@ -12,6 +12,7 @@ RESULTS = Path("results")
 DATA = "results/data/{dataset}-{spec}"
 CELL = "results/runs/{dataset}/{model}/{augmentation}/{recipe}-{spec}"
 RUN = f"{CELL}/seed{{seed}}"
+PROBE = f"{RUN}/probe-{{probe}}"
 TUNING = "results/tuning/{dataset}/{model}/{augmentation}/{recipe}-{spec}/tuning.json"
 PROFILE = "results/profiles/{model}-{spec}.json"
 STUDY = "results/{study}"

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bakeoff.cells import Cell
 from bakeoff.errors import Refused
-from bakeoff.grid import Cell, Grid
+from bakeoff.grid import Grid
 from bakeoff.provenance import read_record
 
 

@@ -47,6 +47,17 @@ def evaluate() -> str:
     return code_digest("bakeoff.evaluate.step")
 
 
+def probe(builder: str) -> str:
+    """Digest for probes of this builder's models."""
+    return _with_outside(builder, _digest("bakeoff.probe.step", registry.module_of(builder)))
+
+
+@cache
+def combine() -> str:
+    """Digest for runs made from other runs' predictions."""
+    return code_digest("bakeoff.combine.step", "bakeoff.combine.costs")
+
+
 @cache
 def compare() -> str:
     """Digest for comparisons."""

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from bakeoff import studyfile
+from bakeoff.combine.spec import Ensemble
 from bakeoff.compare.spec import CompareSettings, Comparison
 from bakeoff.entries import (
     Augmentation,
@@ -35,11 +36,15 @@ from bakeoff.errors import UserError
 from bakeoff.evaluate.spec import EvaluateSettings
 from bakeoff.layout import RESERVED
 from bakeoff.models import initial, registry
+from bakeoff.probe.spec import ProbeSettings
 from bakeoff.problems import ONE_LINE, Problem, explain, nearest, report
 from bakeoff.profile.spec import ProfileSettings
 from bakeoff.report.spec import ReportSettings
 from bakeoff.studyfile import Document, KeyPath
 from bakeoff.train.spec import Recipe, TrainSettings
+
+TTA = ".tta"
+"""What stands behind a model's name in rows of its test-time augmentation."""
 
 
 class Study(BaseModel):
@@ -64,6 +69,9 @@ class Study(BaseModel):
     """The questions. Default: all models against the first."""
     train: TrainSettings = TrainSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
+    probe: ProbeSettings = ProbeSettings()
+    ensembles: list[Ensemble] = []
+    """Runs asked together; each is a row of the tables of models."""
     compare: CompareSettings = CompareSettings()
     profile: ProfileSettings = ProfileSettings()
     report: ReportSettings = ReportSettings()
@@ -209,16 +217,33 @@ def _cross_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
         yield from _twice("seeds", axes["seed"])
     if parts.get("study") in RESERVED:
         yield ("study",), f"{parts['study']!r} is a folder of results that all studies share; choose another name"
+    if "model" in axes:
+        yield from _ensemble_problems(parts, axes["model"])
     yield from _comparison_problems(parts, axes)
     if len(axes) == 5 and "exclude" in parts:
         yield from _exclusion_problems(parts, axes)
     if len(axes.keys() - {"seed"}) == 4 and "report" in parts:
         names = [name for axis in ("dataset", "model", "augmentation", "recipe") for name in axes[axis]]
+        names += [f"{model}{TTA}" for model in axes["model"]] + [e.name for e in parts.get("ensembles", [])]
         for name in parts["report"].labels:
             yield from _unless_known(("report", "labels", name), "name", name, names)
     if "evaluate" in parts and "compare" in parts and parts["compare"].metric not in parts["evaluate"].metrics:
         have = nearest(parts["compare"].metric, parts["evaluate"].metrics)
         yield ("compare", "metric"), f"{parts['compare'].metric!r} is not among the metrics evaluated; {have}"
+
+
+def _ensemble_problems(parts: Mapping[str, Any], models: list[str]) -> Iterator[Problem]:
+    ensembles: list[Ensemble] = parts.get("ensembles", [])
+    yield from _twice("ensembles", [ensemble.name for ensemble in ensembles])
+    taken = {*models, *(f"{model}{TTA}" for model in models)}
+    for i, ensemble in enumerate(ensembles):
+        if ensemble.name in taken:
+            yield ("ensembles", i, "name"), f"{ensemble.name!r} is a model of this study; give it another name"
+        for j, model in enumerate(ensemble.models):
+            yield from _unless_known(("ensembles", i, "models", j), "model", model, models)
+        yield from ((("ensembles", i, *path), text) for path, text in _twice("models", ensemble.models))
+        if ensemble.over == "models" and len(ensemble.models) < 2:
+            yield ("ensembles", i, "models"), "over: models needs at least two; over: seeds takes one model's seeds"
 
 
 def _twice(key: str, values: list[Any]) -> Iterator[Problem]:

@@ -1,5 +1,7 @@
 # What the rules share: names of files, and the values that go with a job's wildcards.
 
+import re
+
 RUN = layout.RUN
 REPORT = str(layout.study_dir(STUDY.study) / "report.html")
 
@@ -7,6 +9,10 @@ REPORT = str(layout.study_dir(STUDY.study) / "report.html")
 GPU = int(
     STUDY.device == "cuda" or (STUDY.device == "auto" and device.machine_has_gpu())
 )
+# Rule combine makes the runs of these names from others; they are not trained.
+COMBINED = "|".join(sorted({re.escape(cell.model) for cell in GRID.combined})) or "(?!)"
+TRAINED = rf"(?!(?:{COMBINED})/)[a-z0-9][a-z0-9_.-]*"
+
 # Places of work, not settings: resources are not among the reasons to run a job again. Empty: the step decides.
 LOADER_WORKERS = "" if STUDY.train.workers is None else str(STUDY.train.workers)
 RESIDENT_GB = "" if STUDY.train.resident_gb is None else str(STUDY.train.resident_gb)
@@ -20,6 +26,7 @@ wildcard_constraints:
     recipe=r"[a-z0-9][a-z0-9_.-]*",
     study=r"[a-z0-9][a-z0-9_.-]*",
     spec=r"[0-9a-f]{12}",
+    probe=r"[0-9a-f]{12}",
     seed=r"[0-9]+",
 
 

@@ -14,6 +14,8 @@ rule train:
         "logs/train/{dataset}/{model}/{augmentation}/{recipe}-{spec}/seed{seed}.log",
     benchmark:
         "logs/train/{dataset}/{model}/{augmentation}/{recipe}-{spec}/seed{seed}.tsv"
+    wildcard_constraints:
+        model=TRAINED,
     conda:
         "../../envs/bakeoff.yaml"
     threads: STUDY.threads

@@ -1,0 +1,87 @@
+"""The probe of a run: what the study asks for, in one record, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from bakeoff.combine import step as combine
+from bakeoff.probe import corruptions, step
+from bakeoff.probe.restore import restore
+from bakeoff.provenance import check_files, read_record, spec_digest
+
+CODE = "0" * 16
+RECIPE: dict[str, Any] = {"epochs": 3, "batch_size": 64, "lr": 3e-3}
+NAMES = {"dataset": "digits", "model": "lenet5.tta", "augmentation": "standard", "recipe": "default", "seed": 0}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, train_run: Callable[..., Path]) -> Path:
+    return train_run(tmp_path_factory.mktemp("run"), **RECIPE)
+
+
+def probe(run: Path, data: Path, out: Path, **settings: Any) -> dict[str, Any]:
+    path = step.run(settings, run, data, out, CODE)
+    record = read_record(path, "probe", spec=spec_digest(settings), code=CODE)
+    check_files(path, record)
+    return record
+
+
+def test_what_is_not_asked_for_is_not_done(run: Path, digits: Path, tmp_path: Path) -> None:
+    record = probe(run, digits, tmp_path)
+    assert record["tta"] is record["corruptions"] is record["embeddings"] is None
+    assert record["run_digest"] == read_record(run / "run.json", "run")["record_digest"]
+    assert [path.name for path in tmp_path.iterdir()] == ["probe.json"]
+
+
+def test_test_time_augmentation_becomes_a_run(run: Path, digits: Path, tmp_path: Path) -> None:
+    settings = {"tta": True}
+    out = tmp_path / "run" / f"probe-{spec_digest(settings)}"
+    (tmp_path / "run").mkdir()
+    for file in run.iterdir():
+        (tmp_path / "run" / file.name).write_bytes(file.read_bytes())
+    record = probe(tmp_path / "run", digits, out, **settings)
+    assert record["tta"]["passes"] == len(record["tta"]["views"]) == 7  # no flips of digits
+    of_run = read_record(run / "run.json", "run")
+    member = {"model": "lenet5", "spec": of_run["spec_digest"], "seed": None}
+    spec = {"method": "tta", "members": [member], "probe": spec_digest(settings)}
+    made = read_record(combine.run(spec, NAMES, [tmp_path / "run"], tmp_path / "tta", CODE), "run")
+    assert (made["passes"], made["method"]) == (7, "tta")
+    with np.load(tmp_path / "tta" / "predictions.npz") as after, np.load(run / "predictions.npz") as before:
+        assert np.array_equal(after["y_true"], before["y_true"])
+        with np.load(out / "tta.npz") as probed:
+            assert after["logits"] == pytest.approx(probed["logits"], abs=1e-5)
+        accuracy = [(arrays["logits"].argmax(1) == arrays["y_true"]).mean() for arrays in (before, after)]
+    assert abs(accuracy[0] - accuracy[1]) < 0.1
+
+
+def test_corruptions_lower_the_accuracy(run: Path, digits: Path, tmp_path: Path) -> None:
+    found = probe(run, digits, tmp_path, corruptions=True)["corruptions"]
+    with np.load(run / "predictions.npz") as own:
+        assert found["clean"] == pytest.approx((own["logits"].argmax(1) == own["y_true"]).mean())
+    assert found["by_severity"].keys() == set(corruptions.names())
+    assert all(len(values) == 5 for values in found["by_severity"].values())
+    assert found["mean"] == pytest.approx(np.mean(list(found["by_severity"].values())))
+    assert found["mean"] < found["clean"]
+
+
+def test_embeddings_come_with_their_images(run: Path, digits: Path, tmp_path: Path) -> None:
+    record = probe(run, digits, tmp_path, embeddings=True)
+    assert record["embeddings"] == {"dimensions": 84, "reason": None}
+    with np.load(tmp_path / "embeddings.npz") as found, np.load(run / "predictions.npz") as own:
+        assert np.array_equal(found["example_id"], own["example_id"])
+        classifier = list(restore(run, digits).net.modules())[-1]
+        logits = classifier(torch.from_numpy(found["embeddings"])).detach().numpy()
+        assert logits == pytest.approx(own["logits"], abs=1e-4)
+
+
+def test_a_diverged_run_tells_nothing(digits: Path, tmp_path: Path, train_run: Callable[..., Path]) -> None:
+    diverged = train_run(tmp_path / "run", **{**RECIPE, "optimizer": "sgd", "lr": 1e30})
+    record = probe(diverged, digits, tmp_path / "probe", tta=True, corruptions=True)
+    assert record["status"] == "diverged"
+    assert record["tta"] is record["corruptions"] is None

@@ -1,0 +1,111 @@
+"""Asks a trained network what the study wants to know beyond its predictions, and writes one record of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bakeoff.data import arrays
+from bakeoff.errors import UserError
+from bakeoff.probe import corruptions, embeddings, tta
+from bakeoff.probe.restore import Restored, restore
+from bakeoff.probe.spec import ProbeSettings
+from bakeoff.provenance import Json, environment, read_record, validated, whole, write_record
+
+_BATCH = 256
+_NAMES = ("dataset", "model", "augmentation", "recipe", "seed")
+_PARTS: tuple[arrays.Part, ...] = ("test", "val")
+# Corruptions are drawn alike for all models and seeds, so that they meet the same images.
+_SEED = 0
+
+
+def run(spec: Mapping[str, Any], run_dir: Path, data: Path, out: Path, code: str) -> Path:
+    """Write the record of a run's probe, and what it describes, into the folder `out`; returns the record's path.
+
+    `spec` holds the fields of ProbeSettings. What was not asked for is null in the record, and so is everything of a
+    run that diverged. Raises Refused for a run or data that are not what their records describe.
+    """
+    settings = validated(ProbeSettings, spec)
+    record = read_record(run_dir / "run.json", "run")
+    if record["status"] == "done":
+        net = restore(run_dir, data)
+        found, files = _answers(net, settings, out)
+    else:
+        found, files = _nothing(), []
+    path = out / "probe.json"
+    body = {
+        **{name: record[name] for name in _NAMES},
+        "status": record["status"],
+        "reason": record["reason"],
+        "run_digest": record["record_digest"],
+        **found,
+        "environment": environment(("torch", "numpy", "scipy", "pillow")),
+    }
+    write_record(path, "probe", spec, code, body, files)
+    return path
+
+
+def _nothing() -> Json:
+    return {"tta": None, "corruptions": None, "embeddings": None}
+
+
+def _answers(net: Restored, settings: ProbeSettings, out: Path) -> tuple[Json, list[Path]]:
+    """What the record says, and the files beside it."""
+    found, files = _nothing(), []
+    if settings.tta:
+        found["tta"], path = _averaged(net, out / "tta.npz")
+        files.append(path)
+    if settings.corruptions:
+        found["corruptions"] = _corrupted(net)
+    if settings.embeddings:
+        found["embeddings"], written = _embedded(net, out / "embeddings.npz")
+        files += [written] if written else []
+    return found, files
+
+
+def _averaged(net: Restored, path: Path) -> tuple[Json, Path]:
+    """Predictions with test-time augmentation, named as those of the run are."""
+    views = tta.views(None, net.flip)
+    by_part = {part: tta.predict(net, net.pixels(part), views, _BATCH).log_probabilities.numpy() for part in _PARTS}
+    _save(path, {"logits": by_part["test"], "val_logits": by_part["val"]})
+    return {"passes": len(views), "views": [view.name for view in views]}, path
+
+
+def _corrupted(net: Restored) -> Json:
+    """Accuracy on test images under each corruption, at severities 1 to 5, and the mean over all."""
+    pixels, labels = net.pixels("test"), torch.from_numpy(net.splits["test"].labels)
+    found = {
+        name: [_accuracy(net, corruptions.corrupt(pixels, name, severity, _SEED), labels) for severity in range(1, 6)]
+        for name in corruptions.names()
+    }
+    return {
+        "clean": _accuracy(net, pixels, labels),
+        "by_severity": found,
+        "mean": float(np.mean(list(found.values()))),
+    }
+
+
+def _accuracy(net: Restored, pixels: torch.Tensor, labels: torch.Tensor) -> float:
+    with torch.inference_mode():
+        answers = torch.cat([net(batch).argmax(dim=1).cpu() for batch in torch.split(pixels, _BATCH)])
+    return int((answers == labels).sum()) / len(labels)
+
+
+def _embedded(net: Restored, path: Path) -> tuple[Json, Path | None]:
+    """Features of the test images, or why the network has none."""
+    try:
+        features = embeddings.embed(net.net, net.normalise, net.pixels("test"), _BATCH)
+    except UserError as error:
+        return {"dimensions": None, "reason": str(error)}, None
+    test = net.splits["test"]
+    _save(path, {"example_id": test.ids, "y_true": test.labels, "embeddings": features.numpy()})
+    return {"dimensions": features.shape[1], "reason": None}, path
+
+
+def _save(path: Path, content: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    with whole(path) as unfinished, unfinished.open("wb") as file:
+        np.savez_compressed(file, **content)  # type: ignore[arg-type]

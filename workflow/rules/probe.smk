@@ -1,0 +1,28 @@
+# What a trained network tells beyond its predictions: only where the study asks for it.
+
+
+rule probe:
+    input:
+        record=f"{RUN}/run.json",
+        weights=ancient(f"{RUN}/model.safetensors"),
+        data=lambda wildcards: GRID.data_dir(wildcards.dataset) / "manifest.json",
+    output:
+        record=f"{layout.PROBE}/probe.json",
+    log:
+        "logs/probe/{dataset}/{model}/{augmentation}/{recipe}-{spec}/seed{seed}-{probe}.log",
+    benchmark:
+        "logs/probe/{dataset}/{model}/{augmentation}/{recipe}-{spec}/seed{seed}-{probe}.tsv"
+    conda:
+        "../../envs/bakeoff.yaml"
+    threads: STUDY.threads
+    resources:
+        gpu=GPU,
+        mem_mb=8000,
+        runtime=120,
+    params:
+        spec=spec_argument(GRID.probe_spec),
+        code=lambda wildcards: GRID.probe_code(wildcards.model),
+    shell:
+        "python -m bakeoff probe --spec {params.spec:q} --code {params.code:q}"
+        " --run $(dirname {input.record:q}) --data $(dirname {input.data:q})"
+        " --out $(dirname {output.record:q}) 2> {log:q}"
