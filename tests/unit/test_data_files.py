@@ -224,8 +224,7 @@ def test_an_unreadable_image_ends_the_step_with_its_name(kind: str) -> None:
     assert text.startswith("folder: 1 image cannot be read; mend or remove them, or leave them out with skip_broken")
     assert "photos/b/bad.png (" in text
     assert kind != "bomb" or "decompression bomb" in text
-    assert list(Path("out").glob("*pixels*")) != []  # other parts
-    assert not Path("out/manifest.json").exists()
+    assert not Path("out").exists()
 
 
 def test_all_unreadable_images_are_counted_and_the_first_named() -> None:

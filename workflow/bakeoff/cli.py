@@ -7,7 +7,7 @@ import subprocess
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
@@ -69,13 +69,17 @@ def prepare(
     data_root: Folder = Path("data"),
     place: Annotated[str, typer.Option(help="Where one's own images stand: the option `path` of the study.")] = "",
     threads: Annotated[int, typer.Option(help="Threads that decode images.")] = 1,
+    audit: Annotated[
+        Literal["warn", "strict", "off"], typer.Option(help="What becomes of what the audit of the images finds.")
+    ] = "warn",
 ) -> None:
     """Write the arrays, splits and manifest of a data set."""
     from bakeoff import stages
     from bakeoff.data import step
 
     settings = parse_spec(spec)
-    step.run(settings, out, code or stages.prepare(at_path(settings, "source")), data_root, place, threads)
+    code = code or stages.prepare(at_path(settings, "source"))
+    step.run(settings, out, code, data_root, place, threads, audit)
 
 
 @app.command()
@@ -337,6 +341,36 @@ def datasets(search: Annotated[str, typer.Argument(help="Only names with this te
     for name in found:
         options = "" if "/" in name and len(found) > 1 else ", ".join(registry.options_of(name))
         print(f"{name:32} {registry.about(name)}" + (f" [{options}]" if options else ""))
+
+
+@app.command()
+def audit(
+    target: Annotated[str, typer.Argument(help="A data set, such as digits or folder:photos, or a study file.")],
+    data_root: Folder = Path("data"),
+    image_size: Annotated[
+        int | None, typer.Option(help="Side in pixels; default: the data set's own, else 64.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON, by data set.")] = False,
+) -> None:
+    """Print how large the classes of a data set are, and which images are copies, contradictory or empty."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from bakeoff import audits
+
+    grid = audits.grid_of(target, data_root, image_size)
+    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("")
+        found = dict(
+            audits.manifests(
+                grid, lambda what, done, of: progress.update(task, description=what, completed=done, total=of)
+            )
+        )
+    if as_json:
+        print(json.dumps({name: manifest["audit"] for name, manifest in found.items()}, indent=1))
+    else:
+        print("\n\n".join(map(audits.describe, found.values())))
 
 
 @app.command()

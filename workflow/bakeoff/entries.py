@@ -22,7 +22,7 @@ from pydantic_core import PydanticCustomError
 from bakeoff import plugins
 from bakeoff.data import registry as sources
 from bakeoff.data.source import Info
-from bakeoff.data.spec import DataSettings
+from bakeoff.data.spec import AuditMode, DataSettings
 from bakeoff.errors import UserError
 from bakeoff.models import registry
 from bakeoff.problems import NAME, nearest, one_of
@@ -83,6 +83,9 @@ class DatasetEntry(DataSettings, _PluginEntry):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     source: str = Field(default_factory=lambda data: data["name"], validate_default=True)
+    audit: AuditMode = "warn"
+    """What becomes of what the audit finds: strict refuses a data set with test images that are also training images,
+    images of two classes, of one colour, or that cannot be read; off does not look for near duplicates."""
 
     @field_validator("source")
     @classmethod
@@ -93,7 +96,8 @@ class DatasetEntry(DataSettings, _PluginEntry):
         return sources.options_of(self.source)
 
     def _no_such(self, key: str, known: Mapping[str, plugins.Option]) -> str:
-        return f"no such key; {nearest(key, [*DataSettings.model_fields, *known], 'the keys here are')}"
+        keys = [*DataSettings.model_fields, "audit", *known]
+        return f"no such key; {nearest(key, keys, 'the keys here are')}"
 
     def info(self, data_root: Path) -> Info:
         """Facts about the source. Raises UserError when its files, or what they are, cannot be told."""

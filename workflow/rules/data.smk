@@ -19,13 +19,15 @@ rule prepare:
     resources:
         mem_mb=4000,
         runtime=60,
-        # Places, not settings: resources are not among the reasons to run a job again.
+        # Places and what to refuse, not settings: resources are not among the reasons to run a job again.
         data_root=STUDY.data_root,
         place=lambda wildcards: GRID.data_place(wildcards.dataset),
+        audit=lambda wildcards: GRID.data_audit(wildcards.dataset),
     params:
         spec=lambda wildcards: spec_argument(GRID.data_spec(wildcards.dataset)),
         code=lambda wildcards: GRID.data_code(wildcards.dataset),
     shell:
         "python -m bakeoff prepare --spec {params.spec:q} --code {params.code:q}"
         " --data-root={resources.data_root:q} --place={resources.place:q} --threads={threads}"
+        " --audit={resources.audit:q}"
         " --out $(dirname {output.manifest:q}) 2> {log:q}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,6 +43,14 @@ class Pixels(Protocol):
 
         Raises Unreadable, which names every one of them that cannot be decoded.
         """
+
+
+@runtime_checkable
+class Named(Protocol):
+    """Images that have names, such as those of their files."""
+
+    def name(self, row: int) -> str:
+        """The name of the image at this place."""
 
 
 class Unreadable(Exception):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Collection, Iterator
+import contextlib
+import tempfile
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bakeoff.data import arrays, registry
+from bakeoff.data import arrays, registry, verdict
 from bakeoff.data.arrays import PARTS, Part, Split
-from bakeoff.data.source import Images, Info, Raw, Unreadable
-from bakeoff.data.spec import DataSettings
+from bakeoff.data.audit import Watch, audit, unwatched
+from bakeoff.data.source import Images, Info, Named, Raw, Unreadable
+from bakeoff.data.spec import AuditMode, DataSettings
 from bakeoff.data.split import stratified_order
 from bakeoff.errors import UserError
 from bakeoff.provenance import Json, at_path, environment, validated, write_record
@@ -24,11 +26,21 @@ from bakeoff.seeding import stream_seed
 _CHUNK = 64 * 2**20
 
 
-def run(spec: Json, out: Path, code: str, data_root: Path, place: str = "", threads: int = 1) -> Path:
+def run(
+    spec: Json,
+    out: Path,
+    code: str,
+    data_root: Path,
+    place: str = "",
+    threads: int = 1,
+    audit_mode: AuditMode = "warn",
+    watch: Watch = unwatched,
+) -> Path:
     """Write the arrays of one data set and `manifest.json` into the folder `out`; returns the manifest's path.
 
     `place` is the path of a user's own images, as the study has it. Raises UserError when they are not those that the
-    spec was made for, or an image cannot be decoded (and is not to be left out).
+    spec was made for, an image cannot be decoded (and is not to be left out), or `audit_mode` strict refuses what the
+    audit finds; then nothing is written.
     """
     source = at_path(spec, "source")
     settings = validated(DataSettings, spec, "settings")
@@ -42,23 +54,70 @@ def run(spec: Json, out: Path, code: str, data_root: Path, place: str = "", thre
         raise UserError(f"{source}: needs image_size: its images have no size of their own")
     raw = registry.load(source, options, data_root)
     check(source, info, raw)
+    class_names = list(raw.class_names or info.class_names)
 
     seed = stream_seed(settings.split_seed, "split", spec["name"])
-    left_out: dict[int, str] = {}
+    with _whole(out) as folder:
+        written, left_out = _written(source, raw, settings, seed, folder, (info.channels, size), threads)
+        splits = {part: arrays.load(folder, part) for part in PARTS}
+        found = audit(splits, info.classes, left_out, look_for_near=audit_mode != "off", watch=watch)
+        found = verdict.with_verdict(found, class_names, _names(raw))
+        if audit_mode == "strict":
+            verdict.refuse(spec["name"], found)
+        body = describe(info, size, splits) | {
+            "title": info.title or spec["name"],
+            "class_names": class_names,
+            "class_counts": found["class_counts"],
+            "test_images_also_in_training": found["exact"]["train+val/test"]["images"],
+            "left_out": left_out,
+            "audit": found,
+        }
+        write_record(folder / "manifest.json", "data", spec, code, body, written)
+        for path in (*written, folder / "manifest.json"):
+            path.replace(out / path.name)
+    return out / "manifest.json"
+
+
+@contextlib.contextmanager
+def _whole(out: Path) -> Iterator[Path]:
+    """A folder within `out` for what is not finished; gone at the end, and `out` too when it is new and empty."""
+    new = not out.exists()
+    out.mkdir(parents=True, exist_ok=True)
     try:
-        written = write(split(raw, settings, seed), out, info.channels, size, threads)
+        with tempfile.TemporaryDirectory(dir=out, prefix=".prepare-") as folder:
+            yield Path(folder)
+    finally:
+        if new and not any(out.iterdir()):
+            out.rmdir()
+
+
+def _written(
+    source: str, raw: Raw, settings: DataSettings, seed: int, out: Path, shape: tuple[int, int], threads: int
+) -> tuple[list[Path], list[str]]:
+    """Split the images and write them, `shape` = channels and size; the files, and what was left out and why."""
+    try:
+        return write(split(raw, settings, seed), out, *shape, threads), []
     except Unreadable as error:
-        left_out = error.problems
         if not raw.skip_unreadable:
-            raise UserError(_damage(source, left_out)) from None
-        written = write(split(raw, settings, seed, left_out), out, info.channels, size, threads)
-    manifest = out / "manifest.json"
-    body = describe(info, size, {part: arrays.load(out, part) for part in PARTS})
-    body["title"] = info.title or spec["name"]
-    body["class_names"] = list(raw.class_names or info.class_names)
-    body["left_out"] = [left_out[row] for row in sorted(left_out)]
-    write_record(manifest, "data", spec, code, body, written)
-    return manifest
+            raise UserError(_damage(source, error.problems)) from None
+        left_out = error.problems
+    written = write(split(raw, settings, seed, left_out), out, *shape, threads)
+    return written, [left_out[row] for row in sorted(left_out)]
+
+
+def _names(raw: Raw) -> Callable[[int], str]:
+    """What an image of this id is called: its id and, where it has one, its file."""
+    parts = [images for images in (raw.train, raw.val, raw.test) if images is not None]
+
+    def name(id: int) -> str:
+        row = id
+        for images in parts:
+            if row < len(images):
+                return f"{id} ({images.pixels.name(row)})" if isinstance(images.pixels, Named) else str(id)
+            row -= len(images)
+        return str(id)
+
+    return name
 
 
 def _damage(source: str, problems: dict[int, str]) -> str:
@@ -189,7 +248,7 @@ def resize(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 
 def describe(info: Info, size: int, splits: dict[Part, Split]) -> Json:
-    """The manifest's body: shapes, class counts, the mean and std that inputs are normalised with, duplicates."""
+    """What the manifest says of the arrays: shapes, counts, the mean and std that inputs are normalised with."""
     train = splits["train"].pixels
     # From counts of the 256 values: exact, so the same on every machine, and in little memory.
     counts = np.stack([_count(train[:, channel]) for channel in range(info.channels)])
@@ -197,17 +256,13 @@ def describe(info: Info, size: int, splits: dict[Part, Split]) -> Json:
     mean = counts @ values / counts.sum(axis=1)
     std = np.sqrt((counts * (values - mean[:, None]) ** 2).sum(axis=1) / counts.sum(axis=1))
     return {
-        "title": info.title,
         "origin": info.origin,
         "channels": info.channels,
         "size": size,
-        "class_names": list(info.class_names),
         "flip": info.flip,
         "mean": mean.round(6).tolist(),
         "std": np.maximum(std, 1 / 255).round(6).tolist(),
         "counts": {part: len(splits[part]) for part in PARTS},
-        "class_counts": {part: np.bincount(splits[part].labels, minlength=info.classes).tolist() for part in PARTS},
-        "test_images_also_in_training": _overlap(splits),
         "environment": environment(["numpy", "pillow"]),
     }
 
@@ -215,14 +270,3 @@ def describe(info: Info, size: int, splits: dict[Part, Split]) -> Json:
 def _count(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
     """How often each of the 256 values comes; image by image, as bincount takes eight bytes for each of its input."""
     return sum((np.bincount(image.ravel(), minlength=256) for image in pixels), np.zeros(256, dtype=np.int64))
-
-
-def _overlap(splits: dict[Part, Split]) -> int:
-    """How many test images are, byte for byte, among the images that training or the choice of epoch sees."""
-    seen = {_digest(image) for part in (splits["train"], splits["val"]) for image in part.pixels}
-    return sum(_digest(image) in seen for image in splits["test"].pixels)
-
-
-def _digest(image: NDArray[np.uint8]) -> bytes:
-    """16 bytes for an image: a million of them fit into memory."""
-    return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
