@@ -1,11 +1,12 @@
-# All metrics of one run, from its predictions alone.
+# All metrics of one run, from its predictions and its history alone.
 
 
 rule evaluate:
     input:
         record=f"{RUN}/run.json",
-        # The record holds the sha256 of the predictions, so it tells when they change; their time does not.
+        # The record holds the sha256 of these two, so it tells when they change; their time does not.
         predictions=ancient(f"{RUN}/predictions.npz"),
+        history=ancient(f"{RUN}/history.csv"),
     output:
         metrics=f"{RUN}/metrics.json",
     log:

@@ -1,18 +1,30 @@
-"""The settings of the evaluate step: which metrics."""
+"""The settings of the evaluate step: which metrics, thresholds and errors."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from bakeoff.evaluate.metrics import METRICS
 
+Threshold = Annotated[float, Field(gt=0, le=1)]
+TENTHS = tuple(tenth / 10 for tenth in range(1, 11))
+
 
 class EvaluateSettings(BaseModel):
-    """`metrics`: names of metrics, by default all. Their order means nothing, so it is made one order."""
+    """What is worked out for each run. The order of metrics and thresholds means nothing, so it is made one order."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     metrics: tuple[str, ...] = tuple(METRICS)
+    """Names of metrics, by default all."""
+    thresholds: Annotated[tuple[Threshold, ...], Field(json_schema_extra={"minItems": 1})] = TENTHS
+    """Where the decisions of a data set with two classes are counted: positive when probability >= threshold."""
+    positive: Annotated[str, Field(min_length=1)] | None = None
+    """The class of two that counts as positive, by default the second. Only data sets with two classes heed it."""
+    worst: Annotated[int, Field(ge=0, le=1000, strict=True)] = 24
+    """How many of the most confident errors are listed."""
 
     @field_validator("metrics")
     @classmethod
@@ -22,3 +34,10 @@ class EvaluateSettings(BaseModel):
             wrong = f"no such metric: {', '.join(unknown)}" if unknown else "names no metric"
             raise ValueError(f"{wrong}; there are {', '.join(METRICS)}")
         return tuple(name for name in METRICS if name in names)
+
+    @field_validator("thresholds")
+    @classmethod
+    def _rising(cls, thresholds: tuple[float, ...]) -> tuple[float, ...]:
+        if not thresholds:
+            raise ValueError("names no threshold")
+        return tuple(sorted(set(thresholds)))
