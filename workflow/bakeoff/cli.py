@@ -428,9 +428,10 @@ def _examples(dataset: str, data_root: Path, n: int) -> Examples:
 
 @app.command()
 def metrics() -> None:
-    """List the metrics that are worked out for every run."""
+    """List the metrics that are worked out for every run: what each is, its unit and range, who defined it."""
     from bakeoff.evaluate.metrics import METRICS
 
     for metric in METRICS.values():
         better = "higher" if metric.direction == "max" else "lower"
-        print(f"{metric.name:20} {metric.unit}, {better} is better; {metric.source}")
+        low, high = (f"{end:g}" if end is not None else "infinity" for end in metric.range)
+        print(f"{metric.name:20} {metric.unit}, {low} to {high}, {better} is better; {metric.about} [{metric.source}]")
