@@ -235,6 +235,30 @@ def evaluate(spec: Spec, run: Annotated[Path, typer.Option(help="Folder of the r
 
 
 @app.command()
+def verification(
+    embeddings: Annotated[Path, typer.Argument(help=".npz with embeddings [N, D], identity [N] and perhaps ids [N].")],
+    pairs: Annotated[Path | None, typer.Option(help="CSV with columns a, b (ids); without it, all pairs.")] = None,
+    validation: Annotated[Path | None, typer.Option(help=".npz whose pairs choose the best threshold.")] = None,
+    thresholds: Annotated[str, typer.Option(help="Of the table.")] = "0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9,1.0",
+    far: Annotated[str, typer.Option(help="False accept rates to give the TAR at.")] = "1e-1,1e-2,1e-3,1e-4",
+    resamples: Annotated[int, typer.Option(help="Draws of identities for the intervals.", min=100)] = 1000,
+    seed: Annotated[int, typer.Option(help="Of these draws.", min=0)] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for the record, tables and figure.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all numbers as JSON.")] = False,
+) -> None:
+    """Tell how well embeddings recognise identities: cosine similarity of pairs, ROC, TAR at FAR, EER, thresholds."""
+    from bakeoff.evaluate import verification_output
+    from bakeoff.evaluate.verification import Options
+    from bakeoff.evaluate.verification_file import numbers
+
+    options = Options(
+        numbers(thresholds, "--thresholds", -1, 1), numbers(far, "--far", 1e-9, 1), resamples=resamples, seed=seed
+    )
+    body = verification_output.run(embeddings, pairs, validation, options, out)
+    print(json.dumps(body, indent=1, allow_nan=False) if as_json else verification_output.describe(body, options))
+
+
+@app.command()
 def compare(
     study: Annotated[Path, typer.Argument(help="Study file; without --spec.")] = DEFAULT_STUDY,
     spec: Annotated[str | None, typer.Option(help="The step's settings; the rule hands them over.")] = None,
