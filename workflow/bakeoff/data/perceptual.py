@@ -19,6 +19,7 @@ Hashes = NDArray[np.uint64]
 SIDE = 16
 """Side of the small pictures."""
 _BITS = 8  # a hash has 8 x 8 bits
+_AT_A_TIME = 2**14  # small pictures that are hashed at a time: 32 MiB as float64
 # Hashes are held against each other in tiles of this many rows and columns, which fit into a processor's cache.
 _ROWS, _COLUMNS = 64, 8192
 
@@ -60,9 +61,13 @@ def hashes(small: Bytes) -> Hashes:
     Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010, section 3.2.1. It says nothing
     of how bright an image is or how strong its contrast, and little of fine detail and noise.
     """
-    waves = (_waves() @ small.astype(np.float64) @ _waves().T).reshape(len(small), -1)
-    median = np.median(waves[:, 1:], axis=1, keepdims=True)
-    return np.packbits(waves > median, axis=1).view(">u8").ravel().astype(np.uint64)
+    found = np.empty(len(small), np.uint64)
+    for start in range(0, len(small), _AT_A_TIME):
+        chunk = small[start : start + _AT_A_TIME].astype(np.float64)
+        waves = (_waves() @ chunk @ _waves().T).reshape(len(chunk), -1)
+        median = np.median(waves[:, 1:], axis=1, keepdims=True)
+        found[start : start + _AT_A_TIME] = np.packbits(waves > median, axis=1).view(">u8").ravel()
+    return found
 
 
 def close(values: Hashes, distance: int, parts: int = 1) -> Iterator[tuple[Ints, Ints]]:
