@@ -13,7 +13,7 @@ import typer
 
 from bakeoff import plugins
 from bakeoff.errors import UserError
-from bakeoff.provenance import PACKAGE, Json, at_path, parse_spec, validated
+from bakeoff.provenance import PACKAGE, Json, at_path, parse_spec, read_record, validated
 
 if TYPE_CHECKING:
     from bakeoff.profile.spec import ProfileSpec
@@ -256,6 +256,58 @@ def verification(
     )
     body = verification_output.run(embeddings, pairs, validation, options, out)
     print(json.dumps(body, indent=1, allow_nan=False) if as_json else verification_output.describe(body, options))
+
+
+@app.command()
+def probe(
+    spec: Spec,
+    run: Annotated[Path, typer.Option(help="Folder of the run.")],
+    data: Folder,
+    out: Folder,
+    code: Code = None,
+) -> None:
+    """Ask a trained network more: test-time augmentation, corruptions, explanations, embeddings."""
+    from bakeoff import stages
+    from bakeoff.probe import step
+
+    if code is None:
+        code = stages.probe(at_path(read_record(run / "run.json", "run"), "spec", "model", "builder", source=str(run)))
+    step.run(parse_spec(spec), run, data, out, code)
+
+
+@app.command()
+def combine(
+    members: Annotated[list[Path], typer.Argument(help="Folders of the runs, in the order of the spec.")],
+    spec: Spec,
+    dataset: Id,
+    model: Id,
+    augmentation: Id,
+    recipe: Id,
+    seed: Annotated[int, typer.Option(help="Repetition.")],
+    out: Folder,
+    code: Code = None,
+) -> None:
+    """Make one run of several: an ensemble, or a run's predictions with test-time augmentation."""
+    from bakeoff import stages
+    from bakeoff.combine import step
+
+    names = {"dataset": dataset, "model": model, "augmentation": augmentation, "recipe": recipe, "seed": seed}
+    step.run(parse_spec(spec), names, members, out, code or stages.combine())
+
+
+@app.command()
+def combine_costs(
+    profiles: Annotated[list[Path], typer.Argument(help="Profiles of the models in it, in the order of the spec.")],
+    spec: Spec,
+    run: Annotated[Path, typer.Option(help="Record of one of the combined runs.")],
+    out: Annotated[Path, typer.Option(help="Where to write the record.")],
+    code: Code = None,
+) -> None:
+    """Add up what a combined run costs from the profiles of its models."""
+    from bakeoff import stages
+    from bakeoff.combine import costs
+
+    costs.run(parse_spec(spec), profiles, run, out, code or stages.combine())
 
 
 @app.command()

@@ -102,6 +102,12 @@ class Grid:
         nets = [cell for cell in self.cells if self.is_net(cell.model)]
         return [self._probe_path(cell.run_dir(seed)) for cell in nets for seed in cell.seeds]
 
+    def _probe_ref(self, cell: Cell) -> Json | None:
+        """The digests that the probes of a cell's runs carry; None where there are none."""
+        if isinstance(cell, Combined) or not self.study.probe.wanted or not self.is_net(cell.model):
+            return None
+        return {"spec": self.probe_digest, "code": self.probe_code(cell.model)}
+
     def _probe_path(self, run_dir: Path) -> Path:
         return run_dir / f"probe-{self.probe_digest}" / "probe.json"
 
@@ -381,6 +387,7 @@ class Grid:
             "spec": cell.spec,
             "seeds": list(cell.seeds),
             "train_code": self.combine_code(cell) if isinstance(cell, Combined) else self.train_code(cell),
+            "probe": self._probe_ref(cell),
             "evaluate_spec": spec_digest(self.evaluate_spec),
             "evaluate_code": self.evaluate_code,
             "profiles": [

@@ -9,6 +9,7 @@ rule compare:
         predictions=ancient(GRID.run_files(["predictions.npz"])),
         profiles=GRID.profiles(),
         probes=GRID.probes(),
+        data=[folder / "manifest.json" for folder in GRID.data_dirs()],
     output:
         comparison=report(
             f"{layout.STUDY}/comparison.json",

@@ -77,6 +77,13 @@ class ProfileRef(_Settings):
     code: Digest16
 
 
+class ProbeRef(_Settings):
+    """The digests that the probes of a cell's runs must carry."""
+
+    spec: Digest12
+    code: Digest16
+
+
 class Cell(_Settings):
     """One square of the grid, the seeds it is repeated with, and the digests that its records must carry.
 
@@ -95,6 +102,7 @@ class Cell(_Settings):
     evaluate_spec: Digest12
     evaluate_code: Digest16
     profiles: Annotated[tuple[ProfileRef, ...], Field(min_length=1)]
+    probe: ProbeRef | None = None
 
     @property
     def key(self) -> tuple[str, str, str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bakeoff import layout
-from bakeoff.compare import balance, caveats, cells, costs, diagnostics, table
+from bakeoff.compare import audits, balance, caveats, cells, costs, diagnostics, probes, table
 from bakeoff.compare.confusion import confusion
 from bakeoff.compare.curves import curves
 from bakeoff.compare.load import load
@@ -39,6 +39,7 @@ def run(spec: Json, code: str, results: Path = layout.RESULTS) -> Path:
         "cells": cells.cells(inputs, loaded),
         "costs": cost_rows,
         "test_sets": balance.test_sets(inputs, loaded),
+        "data": audits.audits(inputs, results),
         "hardware": caveats.hardware(loaded),
         "warnings": caveats.warnings(inputs, loaded, rows, cost_rows),
     }
@@ -50,7 +51,7 @@ def run(spec: Json, code: str, results: Path = layout.RESULTS) -> Path:
         "curves.csv": curves(inputs, loaded),
     }
     matrices = confusion(inputs, loaded)
-    found = diagnostics.diagnostics(inputs, loaded)
+    found = diagnostics.diagnostics(inputs, loaded) | {"probes": probes.probes(inputs, loaded, results)}
 
     folder = results / layout.study_dir(inputs.study).relative_to(layout.RESULTS)
     for name, frame in tables.items():

@@ -50,7 +50,7 @@ def run(spec: Mapping[str, Any], run_dir: Path, data: Path, out: Path, code: str
 
 
 def _nothing() -> Json:
-    return {"tta": None, "corruptions": None, "embeddings": None}
+    return {"tta": None, "corruptions": None, "explain": None, "embeddings": None}
 
 
 def _answers(net: Restored, settings: ProbeSettings, out: Path) -> tuple[Json, list[Path]]:

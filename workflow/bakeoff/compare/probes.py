@@ -1,0 +1,78 @@
+"""What the probes of a cell's runs say: accuracy on corrupted test images, and whether explanations are faithful."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bakeoff import layout
+from bakeoff.compare.aggregate import mean_and_std
+from bakeoff.compare.load import Loaded
+from bakeoff.compare.spec import AXES, Cell, CompareInput
+from bakeoff.errors import Refused
+from bakeoff.provenance import Json, read_record
+
+
+def probes(inputs: CompareInput, loaded: Loaded, results: Path) -> list[Json]:
+    """The probed cells of diagnostics.json: `robustness` and `faithfulness` over seeds, null where not asked for.
+
+    Raises Refused for a probe that is missing (unless the study is partial), of other settings or code, or of another
+    run than the one beside it.
+    """
+    found = []
+    for cell in inputs.cells:
+        if cell.probe is None:
+            continue
+        records = [r for run in loaded.done(cell) if (r := _read(cell, run.seed, results, inputs.partial)) is not None]
+        if not records:
+            continue
+        place: Json = dict(zip(AXES, cell.key, strict=True))
+        said = {
+            "n_runs": len(records),
+            "robustness": _robustness([record["corruptions"] for record in records]),
+            "faithfulness": _faithfulness([record["explain"] for record in records]),
+        }
+        found.append(place | said)
+    return found
+
+
+def folder_of(cell: Cell, seed: int, results: Path) -> Path:
+    """Where a run's probe stands."""
+    spec = cell.probe.spec if cell.probe else ""
+    run = results / layout.run_dir(*cell.key, cell.spec, seed).relative_to(layout.RESULTS)
+    return run / f"probe-{spec}"
+
+
+def _read(cell: Cell, seed: int, results: Path, partial: bool) -> Json | None:
+    path = folder_of(cell, seed, results) / "probe.json"
+    if cell.probe is None or (partial and not path.exists()):
+        return None
+    record = read_record(path, "probe", spec=cell.probe.spec, code=cell.probe.code)
+    if record["run_digest"] != read_record(path.parent.parent / "run.json", "run")["record_digest"]:
+        raise Refused(f"{path}: was made from another run.json than the one above it; delete it to remake")
+    return record
+
+
+def _robustness(runs: Sequence[Json | None]) -> Json | None:
+    known = [run for run in runs if run is not None]
+    if not known:
+        return None
+    by_name = {name: np.array([run["by_severity"][name] for run in known]) for name in known[0]["by_severity"]}
+    return {
+        "clean": mean_and_std([run["clean"] for run in known]),
+        "mean": mean_and_std([run["mean"] for run in known]),
+        # What corruption takes, as a share of what there was: comparable between models that start elsewhere.
+        "kept": mean_and_std([run["mean"] / run["clean"] if run["clean"] else None for run in known]),
+        "by_severity": {name: values.mean(axis=0).round(6).tolist() for name, values in by_name.items()},
+    }
+
+
+def _faithfulness(runs: Sequence[Json | None]) -> Json | None:
+    known = [run for run in runs if run is not None and run["reason"] is None]
+    if not known:
+        reasons = [run["reason"] for run in runs if run is not None]
+        return {"reason": reasons[0]} if reasons else None
+    numbers = ("insertion", "deletion", "difference", "random_mean", "random_std")
+    return {"reason": None, **{name: mean_and_std([run[name] for run in known]) for name in numbers}}
