@@ -99,22 +99,20 @@ def _ordered(confidence: Float64Array, correct: BoolArray) -> tuple[Float64Array
 def _estimate(
     confidence: Float64Array, correct: BoolArray, places: IntArray, replicates: list[Float64Array]
 ) -> Estimate:
-    """The error with its basic bootstrap interval (Davison and Hinkley 1997, section 5.2) within 0 to 1.
+    """The error with a 95 % bootstrap interval that allows for its bias: noise only adds to it, and resampling does so
+    once more.
 
-    Calibration error is biased upwards, for noise only adds to it, and that of resamples once more. So their
-    percentiles lie above the truth (they never hold the 0 of a calibrated network), and are mirrored at the value. The
-    interval begins at 0 where a calibrated network might have shown as much.
+    So the percentiles of resamples are too high, and as a lower end never hold the 0 of a calibrated network. The lower
+    end is mirrored at the value (the basic interval of Davison and Hinkley 1997, section 5.2), and 0 where a calibrated
+    network might have shown as much. The upper end is the percentile: mirrored, it would vanish where the value happens
+    to be small.
     """
     value = calibration_error(confidence, correct, places)
     if len(confidence) < 2:  # a single image says nothing about others
         return Estimate(value, None, None)
-    lo, hi = percentile_interval(np.concatenate(replicates))
+    hi = percentile_interval(np.concatenate(replicates))[1]
     could_be_noise = value <= percentile_interval(_noise(confidence, places))[1]
-    return Estimate(
-        value,
-        lo=0.0 if could_be_noise else min(max(2 * value - hi, 0.0), value),
-        hi=min(max(2 * value - lo, value), 1.0),
-    )
+    return Estimate(value, lo=0.0 if could_be_noise else min(max(2 * value - hi, 0.0), value), hi=max(hi, value))
 
 
 def _noise(confidence: Float64Array, places: IntArray) -> Float64Array:
