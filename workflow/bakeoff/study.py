@@ -224,7 +224,9 @@ def _cross_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
         yield from _exclusion_problems(parts, axes)
     if len(axes.keys() - {"seed"}) == 4 and "report" in parts:
         names = [name for axis in ("dataset", "model", "augmentation", "recipe") for name in axes[axis]]
-        names += [f"{model}{TTA}" for model in axes["model"]] + [e.name for e in parts.get("ensembles", [])]
+        names += [ensemble.name for ensemble in parts.get("ensembles", [])]
+        if "probe" in parts and parts["probe"].tta:
+            names += [f"{model}{TTA}" for model in axes["model"]]
         for name in parts["report"].labels:
             yield from _unless_known(("report", "labels", name), "name", name, names)
     if "evaluate" in parts and "compare" in parts and parts["compare"].metric not in parts["evaluate"].metrics:
