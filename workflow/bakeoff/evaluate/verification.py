@@ -10,9 +10,8 @@ record, tables, figure, text       verification_output
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,7 +21,7 @@ from bakeoff.evaluate import verification_curve as curves
 from bakeoff.evaluate.thresholds import Decision
 from bakeoff.evaluate.verification_bootstrap import FEWEST, Bootstrap, bootstrap
 from bakeoff.evaluate.verification_curve import Curve
-from bakeoff.evaluate.verification_pairs import GRID, FloatArray, Pairs, threshold_level
+from bakeoff.evaluate.verification_pairs import GRID, FloatArray, Pairs, threshold_level, workers
 
 FEW_IDENTITIES = 20  # below, intervals are rough
 FEW_ACCEPTS = 10  # false accepts below which a TAR rests on a handful of pairs
@@ -90,8 +89,7 @@ class Verification:
 
 def verify(pairs: Pairs, options: Options, validation: Pairs | None = None) -> Verification:
     """Every number of these pairs; the best threshold is that of the validation pairs, where there are some."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with ThreadPoolExecutor(min(cores, 8)) as pool:
+    with workers() as pool:
         if validation is None:
             test = chooser = _measure(pairs, options, pool)
         else:

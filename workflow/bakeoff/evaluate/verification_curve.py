@@ -91,9 +91,11 @@ def count(pairs: Pairs, pool: Executor) -> Curve:
 def _of_few(scores: Iterable[tuple[IntArray, IntArray]]) -> tuple[IntArray, IntArray, IntArray]:
     """The levels that occur, rising, and how many genuine and impostor pairs are at each."""
     genuine, impostor = (np.concatenate(found) for found in zip(*scores, strict=True))
-    levels, index = np.unique(np.concatenate([genuine, impostor]), return_inverse=True)
-    mine = np.bincount(index[: len(genuine)], minlength=len(levels))
-    return levels.astype(np.int64), mine, np.bincount(index[len(genuine) :], minlength=len(levels))
+    every = np.sort(np.concatenate([genuine, impostor]))
+    starts = np.concatenate([[0], np.flatnonzero(every[1:] != every[:-1]) + 1])
+    levels = every[starts]
+    mine = np.bincount(np.searchsorted(levels, genuine), minlength=len(levels))
+    return levels.astype(np.int64), mine, np.diff(starts, append=len(every)) - mine
 
 
 def _of_many(scores: Iterable[tuple[IntArray, IntArray]]) -> tuple[IntArray, IntArray, IntArray]:

@@ -59,7 +59,13 @@ def read_embeddings(path: Path) -> Embeddings:
     if len(set(texts)) < len(texts):
         raise UserError(f"{path}: the id {_first_repeated(texts)!r} occurs more than once")
     _check_vectors(path, vectors, texts)
-    return Embeddings(path, vectors, np.unique(identity, return_inverse=True)[1], texts)
+    return Embeddings(path, vectors, _numbered(identity), texts)
+
+
+def _numbered(identity: NDArray[Any]) -> IntArray:
+    """0..G-1 in the order in which identities first occur, so that their names change no draw of the bootstrap."""
+    _, first, number = np.unique(identity, return_index=True, return_inverse=True)
+    return first.argsort().argsort()[number]
 
 
 def _arrays(path: Path) -> Mapping[str, NDArray[Any]]:

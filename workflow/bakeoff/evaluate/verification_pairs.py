@@ -9,15 +9,18 @@ that memory does not grow with them. A score within 6e-8 of 1 is 1: the cosine o
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn brings it
 
 IntArray = NDArray[np.integer[Any]]
 FloatArray = NDArray[np.floating[Any]]
@@ -40,8 +43,9 @@ def threshold_level(threshold: float) -> int:
 def unit_vectors(embeddings: FloatArray) -> NDArray[np.float64]:
     """Rows of length 1 in units of 2^-26, rounded to integers [N, D]; no row may be zero or not finite."""
     rows = embeddings.astype(np.float64)
-    rows /= np.abs(rows).max(axis=1, keepdims=True)  # squares of very large and very small numbers are no numbers
-    rows *= _UNIT / np.linalg.norm(rows, axis=1, keepdims=True)
+    largest = np.maximum(rows.max(axis=1), -rows.min(axis=1))
+    rows /= largest[:, None]  # squares of very large and very small numbers are no numbers
+    rows *= (_UNIT / np.sqrt(np.einsum("ij,ij->i", rows, rows)))[:, None]
     return np.rint(rows, out=rows)
 
 
@@ -101,6 +105,14 @@ class Pairs(Protocol):
         """Works one part out."""
 
 
+@contextmanager
+def workers() -> Iterator[Executor]:
+    """Threads for the parts, one a core; a BLAS that starts threads of its own in each of them would be slower."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(min(cores, 8)) as pool:
+        yield pool
+
+
 def over_parts(pairs: Pairs, function: Callable[[Part], T], pool: Executor) -> Iterator[T]:
     """What `function` makes of each part, in order; only a few parts and results exist at a time."""
     waiting: deque[Future[T]] = deque()
@@ -123,7 +135,7 @@ class AllPairs:
         order = np.argsort(identity, kind="stable")
         self._vectors = unit_vectors(embeddings[order])
         self._starts = np.concatenate([[0], np.cumsum(np.bincount(identity))])  # of each identity's images, and N
-        self._rows = list(_row_ranges(n, pairs_in_a_part))
+        self._rows = list(_row_ranges(n, min(pairs_in_a_part, n * n // 8 + 1)))  # enough parts for all cores
 
     @property
     def identities(self) -> int:
