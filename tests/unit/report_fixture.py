@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import details_fixture
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from bakeoff import provenance
+from bakeoff.compare import aggregate
 
 # params, MACs, latency p50 in ms, accuracy, its spread over seeds
 MODELS: dict[str, tuple[int, int, float, float, float]] = {
@@ -39,9 +41,13 @@ def write_study(
     classes: int = 10,
     conditions: tuple[str, ...] = (CPU,),
     partial: bool = False,
+    pictures: bool = True,
     body: Callable[[Json], None] = lambda _: None,
+    diagnosis: Callable[[Json], None] = lambda _: None,
 ) -> Path:
-    """Write results/{study}/. `lost`: (diverged, missing) of a (model, augmentation); `body` edits the record."""
+    """Write results/{study}/. `lost`: (diverged, missing) of a (model, augmentation); `body` and `diagnosis` edit the
+    records of the comparison and of the diagnostics.
+    """
     rng = np.random.default_rng(7)
     folder = results / study
     lost = lost or {}
@@ -62,6 +68,7 @@ def write_study(
         "rows": rows,
         "cells": cells,
         "costs": [_cost(dataset, model, asked) for dataset in datasets for model in models for asked in conditions],
+        "test_sets": [_test_set(dataset, classes) for dataset in datasets],
         "hardware": {"training": ["AMD EPYC 7B13, 1 thread"], "profiling": ["AMD EPYC 7B13, 1 thread, torch 2.15"]},
         "warnings": [],
     }
@@ -70,6 +77,7 @@ def write_study(
     provenance.write_record(folder / "comparison.json", "comparison", {"study": study}, "0" * 16, record)
     _write_confusion(folder / "confusion.json", rng, cells, classes)
     _write_curves(folder / "curves.csv", rng, cells)
+    _write_diagnostics(folder, rng, cells, rows, classes, pictures, diagnosis)
     _write_coverage(folder / "coverage.csv", cells)
     return folder
 
@@ -117,12 +125,34 @@ def _cell(
     return {
         "dataset": dataset, "model": model, "augmentation": augmentation, "recipe": "default", "spec": "0123456789ab",
         "expected": len(seeds), "done": len(scores), "diverged": diverged, "missing": missing, **_costs(model),
-        "trainable_params": MODELS[model][0], "device": "cpu",
-        "metrics": {
-            "accuracy": {**_summary(values), "unit": "fraction", "direction": "max"},
-            "macro_f1": {**_summary(values - 0.002), "unit": "fraction", "direction": "max"},
-            "log_loss": {**_summary(2.5 * (1 - values)), "unit": "nats", "direction": "min"},
-        },
+        "trainable_params": MODELS[model][0], "device": "cpu", "seed_std_expected": 0.003, "seed_std_ratio": 0.8,
+        "metrics": _metrics(values),
+    }  # fmt: skip
+
+
+def _metrics(accuracy: np.ndarray) -> Json:
+    """All that `evaluate` measures, as far from accuracy as it may be."""
+    like = ("balanced_accuracy", "top5", "auroc_ovr", "auroc_ovo", "average_precision")
+    shares = [f"{mean}_{share}" for mean in ("macro", "micro", "weighted") for share in ("precision", "recall", "f1")]
+    loss = 1 - accuracy
+    found = {
+        "accuracy": (accuracy, "fraction", "max"),
+        **dict.fromkeys((*like, *shares), (accuracy - 0.002, "fraction", "max")),
+        **dict.fromkeys(("mcc", "cohen_kappa"), (accuracy - 0.03, "coefficient", "max")),
+        "log_loss": (2.5 * loss, "nats", "min"),
+        "log_loss_calibrated": (2 * loss, "nats", "min"),
+        "brier": (1.3 * loss, "squared error", "min"),
+        **dict.fromkeys(("ece", "adaptive_ece", "overfitting_gap"), (loss / 2, "fraction", "min")),
+        "ece_calibrated": (loss / 4, "fraction", "min"),
+        "images_never_seen": (loss, "fraction", "min"),
+    }
+    return {name: {**_summary(v), "unit": unit, "direction": better} for name, (v, unit, better) in found.items()}
+
+
+def _test_set(dataset: str, classes: int) -> Json:
+    return {
+        "dataset": dataset, "n_test": 50 * classes, "classes": classes, "imbalance": 1.0, "largest": "0",
+        "largest_count": 50, "smallest": "0", "smallest_count": 50, "unbalanced": False,
     }  # fmt: skip
 
 
@@ -249,3 +279,89 @@ def _write_coverage(path: Path, cells: list[Json]) -> None:
         for cell in cells
     ]
     pd.DataFrame(rows).to_csv(path, index=False)
+
+
+def _write_diagnostics(
+    folder: Path,
+    rng: np.random.Generator,
+    cells: list[Json],
+    rows: list[Json],
+    classes: int,
+    pictures: bool,
+    edit: Callable[[Json], None],
+) -> None:
+    done = [cell for cell in cells if cell["done"]]
+    datasets = list(dict.fromkeys(cell["dataset"] for cell in cells))
+    record: Json = {
+        "cells": [_diagnosis(rng, cell, classes) for cell in done],
+        "rows": [_change(rng, row, classes) for row in rows if row["candidate"] != row["baseline"] and row["n_pairs"]],
+        "pictures": dict.fromkeys(datasets, None if pictures else "test_pixels.npy is not there"),
+    }
+    edit(record)
+    arrays: dict[str, Any] = {}
+    for dataset in datasets if pictures and done else ():
+        arrays[f"ids-{dataset}"] = np.arange(40)
+        arrays[f"pixels-{dataset}"] = rng.integers(0, 256, size=(40, 1, 8, 8), dtype=np.uint8)
+    np.savez_compressed(folder / "errors.npz", allow_pickle=False, **arrays)
+    path = folder / "diagnostics.json"
+    provenance.write_record(path, "diagnostics", {}, "0" * 16, record, [folder / "errors.npz"])
+
+
+def _diagnosis(rng: np.random.Generator, cell: Json, classes: int) -> Json:
+    names = [str(i) for i in range(classes)]
+    accuracy = cell["metrics"]["accuracy"]["mean"]
+    runs = [_run(accuracy, seed, classes) for seed in range(min(cell["done"], 2))]
+    return {
+        **{axis: cell[axis] for axis in ("dataset", "model", "augmentation", "recipe")},
+        "n_runs": cell["done"],
+        "roc": aggregate.curve([run["curves"] for run in runs], "roc", "fpr"),
+        "pr": aggregate.curve([run["curves"] for run in runs], "pr", "recall"),
+        "calibration": aggregate.reliability([run["calibration"] for run in runs]),
+        "overfitting_gap": {"mean": 0.02, "std": 0.01, "n": len(runs)},
+        "thresholds": aggregate.thresholds([run["thresholds"] for run in runs]),
+        "worst": [
+            {
+                "example_id": int(image), "true": names[image % classes], "predicted": names[(image + 1) % classes],
+                "confidence": 0.99 - 0.01 * rank, "n_wrong": cell["done"], "n_runs": cell["done"],
+            }
+            for rank, image in enumerate(rng.permutation(40)[:24])
+        ],
+    }  # fmt: skip
+
+
+_RUNS: dict[tuple[float, int, int], Json] = {}
+
+
+def _run(accuracy: float, seed: int, classes: int) -> Json:
+    """What metrics.json says of a run of about this accuracy that is too sure."""
+    key = (round(accuracy, 2), seed, classes)
+    if key not in _RUNS:
+        rng = np.random.default_rng(seed)
+        y_true = np.arange(40 * classes) % classes
+        right = rng.random(y_true.size) < key[0]
+        answer = np.where(right, y_true, (y_true + 1 + rng.integers(0, classes - 1, y_true.size)) % classes)
+        logits = rng.normal(0, 1, (y_true.size, classes)) + 6 * rng.random((y_true.size, 1)) * np.eye(classes)[answer]
+        _RUNS[key] = details_fixture.details(y_true, logits, [str(i) for i in range(classes)])
+    return _RUNS[key]
+
+
+def _change(rng: np.random.Generator, row: Json, classes: int) -> Json:
+    kept = min(classes, 20)
+    matrix = rng.normal(0, 0.01, (kept, kept))
+    diff = np.diag(matrix)
+    tested = row["n_pairs"] >= 3
+    return {
+        **{name: row[name] for name in ("dataset", "comparison", "factor", "context", "candidate", "baseline")},
+        "seeds": row["seeds_used"], "n_classes": classes, "n_tested": classes if tested else 0,
+        "n_significant": int((np.abs(diff) > 0.01).sum()) if tested else 0, "alpha": 0.05,
+        "classes": [
+            {
+                "class": str(c), "support": 50, "recall": 0.9, "base_recall": 0.9, "diff": float(diff[c]),
+                "lo": float(diff[c]) - 0.01 if tested else None, "hi": float(diff[c]) + 0.01 if tested else None,
+                "p": 0.01 if tested else None, "p_adj": 0.02 if tested else None,
+                "significant": tested and abs(float(diff[c])) > 0.01,
+            }
+            for c in range(kept)
+        ],
+        "confusion": matrix.tolist(),
+    }  # fmt: skip

@@ -6,6 +6,13 @@ FIGURES = {
     "pareto_params": "Accuracy against parameters",
     "curves": "Training curves",
     "confusion": "Confusion matrices",
+    "confusion_difference": "Confusions, candidate minus baseline",
+    "per_class": "Recall of each class, candidate minus baseline",
+    "errors": "The worst errors",
+    "roc": "ROC curves",
+    "pr": "Precision against recall",
+    "thresholds": "Accuracy against the threshold",
+    "reliability": "Reliability diagrams",
 }
 
 
@@ -15,6 +22,8 @@ rule report:
         rules.compare.output.coverage,
         rules.compare.output.curves,
         rules.compare.output.confusion,
+        rules.compare.output.diagnostics,
+        rules.compare.output.errors,
     output:
         html=report(
             f"{layout.STUDY}/report.html",

@@ -7,18 +7,11 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from bakeoff.report import costs, figures, tables, words
+from bakeoff.report import costs, figures, measures, tables, words
 from bakeoff.report.load import Results
 from bakeoff.report.text import Names, capital, metric_name
 
 _HERE = Path(__file__).parent
-_CAPTIONS = {
-    "pareto_macs": "Multiply-accumulates of one image. Bars: ± one standard deviation over seeds.",
-    "pareto_latency": "Median time of one image. Bars: ± one standard deviation over seeds.",
-    "pareto_params": "Parameters. Bars: ± one standard deviation over seeds.",
-    "curves": "Means over the finished runs; bands: ± one standard deviation.",
-    "confusion": "Rows are the true classes; each sums to 100 per cent. Grey: no test image of that class.",
-}
 
 
 def render(results: Results, names: Names, title: str, folder: Path, code: str) -> str:
@@ -38,8 +31,10 @@ def render(results: Results, names: Names, title: str, folder: Path, code: str) 
         papers=tables.paper(results, names),
         statistics=tables.statistics(results, names),
         costs=costs.table(results, names),
-        metrics=tables.metrics(results, names),
-        coverage=tables.coverage(results, names),
+        metrics=measures.metrics(results, names),
+        thresholds=measures.thresholds(results, names),
+        spread=measures.spread(results, names),
+        coverage=measures.coverage(results, names),
         gaps=list(words.gaps(results, names)),
         fairness=words.fairness(results, names),
         hardware=list(words.hardware(results)),
@@ -47,10 +42,10 @@ def render(results: Results, names: Names, title: str, folder: Path, code: str) 
         images={
             name: {
                 "uri": _data_uri(folder / f"{name}.svg"),
-                "alt": figures.alternative(name, results),
-                "caption": " ".join((_CAPTIONS[name], *costs.remarks_of(name, results, names))),
+                "alt": figure.alternative,
+                "caption": " ".join((figure.caption, *costs.remarks_of(name, results, names))),
             }
-            for name in figures.NAMES
+            for name, figure in figures.FIGURES.items()
         },
         code=code,
     )

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
 
 from bakeoff import provenance
 from bakeoff.errors import Refused
-
-T = TypeVar("T")
+from bakeoff.report import diagnosed
+from bakeoff.report.diagnosed import Diagnostics, take
 
 AXES = ("dataset", "model", "augmentation", "recipe")
 
@@ -116,6 +116,8 @@ class Cell:
     latency_ms_p50: float | None
     latency_marks: list[str]
     train_seconds: float | None
+    seed_std_expected: float | None
+    seed_std_ratio: float | None
     device: str | None
     metrics: Mapping[str, Summary]
     missing_seeds: str  # of coverage.csv, e.g. "3 4"
@@ -176,6 +178,17 @@ class Confusion:
 
 
 @dataclass(frozen=True)
+class TestImages:
+    """How the test images of a dataset are spread over its classes; `imbalance` is the largest over the smallest."""
+
+    dataset: str
+    n_test: int
+    classes: int
+    imbalance: float | None
+    unbalanced: bool
+
+
+@dataclass(frozen=True)
 class Results:
     """All that the report says. `curves` has the columns of curves.csv."""
 
@@ -187,9 +200,11 @@ class Results:
     rows: list[Row]
     cells: list[Cell]
     costs: list[Cost]
+    test_images: list[TestImages]
     hardware: Mapping[str, list[str]]
     warnings: list[str]
     confusion: list[Confusion]
+    diagnostics: Diagnostics
     curves: pd.DataFrame
     bakeoff: str | None
     digest: str
@@ -215,15 +230,17 @@ def load(folder: Path) -> Results:
         return Results(
             study=record["study"],
             partial=record["partial"],
-            metric=_take(Metric, record["primary_metric"]),
+            metric=take(Metric, record["primary_metric"]),
             alpha=record["alpha"],
             correction=record["correction"],
-            rows=[_take(Row, row) for row in record["rows"]],
+            rows=[take(Row, row) for row in record["rows"]],
             cells=[_cell(cell, missing_seeds) for cell in record["cells"]],
-            costs=[_take(Cost, cost) for cost in record["costs"]],
+            costs=[take(Cost, cost) for cost in record["costs"]],
+            test_images=[take(TestImages, test_set) for test_set in record["test_sets"]],
             hardware=record["hardware"],
             warnings=record["warnings"],
-            confusion=[_take(Confusion, cell) for cell in provenance.read_record(matrices, "confusion")["cells"]],
+            confusion=[take(Confusion, cell) for cell in provenance.read_record(matrices, "confusion")["cells"]],
+            diagnostics=diagnosed.load(folder),
             curves=_table(folder / "curves.csv", (*AXES, "epoch")),
             bakeoff=record["bakeoff"],
             digest=record["record_digest"],
@@ -232,15 +249,10 @@ def load(folder: Path) -> Results:
         raise Refused(f"{path}: has no {error}, so another version of bakeoff made it; delete it to remake") from None
 
 
-def _take(kind: type[T], raw: Mapping[str, Any]) -> T:
-    """The dataclass `kind` from the keys of the same names; other keys are left."""
-    return kind(**{field.name: raw[field.name] for field in fields(kind)})  # type: ignore[arg-type]
-
-
 def _cell(raw: Mapping[str, Any], missing_seeds: Mapping[tuple[str, ...], str]) -> Cell:
-    metrics = {name: _take(Summary, summary) for name, summary in raw["metrics"].items()}
+    metrics = {name: take(Summary, summary) for name, summary in raw["metrics"].items()}
     key = tuple(raw[axis] for axis in AXES)
-    return _take(Cell, {**raw, "metrics": metrics, "missing_seeds": missing_seeds.get(key, "")})
+    return take(Cell, {**raw, "metrics": metrics, "missing_seeds": missing_seeds.get(key, "")})
 
 
 def _missing_seeds(path: Path) -> dict[tuple[str, ...], str]:

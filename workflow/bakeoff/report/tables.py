@@ -1,15 +1,15 @@
-"""Which tables there are, each described once as a list of columns. What models cost is in `costs`."""
+"""The tables of the comparison, each described once as a list of columns. What models cost is in `costs`, what single
+cells scored in `measures`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
-from itertools import groupby
 
 from bakeoff.report import costs, words
-from bakeoff.report.load import Cell, Results, Row
+from bakeoff.report.load import Results, Row
 from bakeoff.report.tabular import Column, Table, build
-from bakeoff.report.text import NONE, Names, Unit, capital, metric_name, probability, scaled
+from bakeoff.report.text import NONE, Names, Unit, capital, metric_name, probability
 
 # --- the paper's table --------------------------------------------------------------------------------------------
 
@@ -49,11 +49,29 @@ def _paper_columns(results: Results, names: Names, rows: list[Row], remarks: wor
         Column(capital(rows[0].factor), name, best, left=True),
         # What a model costs does not depend on how it was trained.
         *(costs.columns(results, rows) if rows[0].factor == "model" else ()),
+        *_balanced_first(results, rows),
         Column(header, lambda row: unit.spread(row.mean, row.std), best, unit=unit.sign),
         Column("n", lambda row: words.n_of(results, row)),
         Column("Difference", lambda row: _difference(row, unit), unit=f"{unit.points}, 95% interval"),
         Column("p", lambda row: _p(row, results), unit="raw" if results.correction == "none" else "adjusted"),
     ]
+
+
+def _balanced_first(results: Results, rows: list[Row]) -> list[Column[Row]]:
+    """Balanced accuracy, where the test images are so unbalanced that accuracy misleads."""
+    if results.metric.name != "accuracy" or not words.is_unbalanced(results, rows[0].dataset):
+        return []
+
+    def key(row: Row) -> tuple[str, ...]:
+        return (row.comparison, row.dataset, str(row.context), row.candidate)
+
+    found = {key(row): row for row in results.rows if row.metric == "balanced_accuracy"}
+
+    def text(row: Row) -> str:
+        other = found.get(key(row))
+        return NONE if other is None else Unit.of("fraction").spread(other.mean, other.std)
+
+    return [Column("Balanced accuracy", text, unit="%")]
 
 
 def _difference(row: Row, unit: Unit) -> str:
@@ -68,7 +86,7 @@ def _p(row: Row, results: Results) -> str:
     return " ".join(filter(None, (probability(row.p_adj, results.alpha), words.marks(row, results), words.method(row))))
 
 
-# --- the other tables of the HTML report --------------------------------------------------------------------------
+# --- behind it -----------------------------------------------------------------------------------------------------
 
 
 def statistics(results: Results, names: Names) -> list[Table]:
@@ -105,50 +123,3 @@ def statistics(results: Results, names: Names) -> list[Table]:
         title = f"{names(first.dataset)}: {first.factor}s compared with {names(first.baseline)}{words.named(first)}"
         tables.append(build(f"statistics-{first.comparison}-{first.dataset}", title, columns, groups))
     return tables
-
-
-def metrics(results: Results, names: Names) -> Table:
-    """Every metric of every cell: mean ± standard deviation over seeds. These have no stars: they are exploratory."""
-    units = {name: summary.unit for cell in results.cells for name, summary in cell.metrics.items()}
-
-    def column(name: str) -> Column[Cell]:
-        unit = Unit.of(units[name])
-
-        def text(cell: Cell) -> str:
-            summary = cell.metrics.get(name)
-            return NONE if summary is None else unit.spread(summary.mean, summary.std)
-
-        return Column(capital(metric_name(name)), text, unit=unit.sign)
-
-    columns = [
-        *_cell_columns(names),
-        *(column(name) for name in units),
-        Column[Cell]("Training", lambda cell: scaled(cell.train_seconds, 1, 3), unit="s"),
-    ]
-    return build("metrics", "All metrics", columns, _by_dataset(results.cells, names))
-
-
-def coverage(results: Results, names: Names) -> Table:
-    """Which runs there are, and which there are not."""
-    columns = [
-        *_cell_columns(names),
-        Column[Cell]("Expected", lambda cell: str(cell.expected)),
-        Column[Cell]("Done", lambda cell: str(cell.done), lambda cell: cell.done < cell.expected),
-        Column[Cell]("Diverged", lambda cell: str(cell.diverged), lambda cell: cell.diverged > 0),
-        Column[Cell]("Missing", lambda cell: str(cell.missing), lambda cell: cell.missing > 0),
-        Column[Cell]("Missing seeds", lambda cell: cell.missing_seeds or NONE, left=True),
-    ]
-    return build("coverage", "Runs of each cell", columns, _by_dataset(results.cells, names))
-
-
-def _cell_columns(names: Names) -> list[Column[Cell]]:
-    return [
-        Column("Model", lambda cell: names(cell.model), left=True),
-        Column("Augmentation", lambda cell: names(cell.augmentation), left=True),
-        Column("Recipe", lambda cell: names(cell.recipe), left=True),
-    ]
-
-
-def _by_dataset(cells: Iterable[Cell], names: Names) -> list[tuple[str, list[Cell]]]:
-    ordered = sorted(cells, key=lambda cell: cell.dataset)
-    return [(names(dataset), list(group)) for dataset, group in groupby(ordered, key=lambda cell: cell.dataset)]

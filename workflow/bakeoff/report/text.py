@@ -9,7 +9,11 @@ from dataclasses import dataclass
 NONE = "–"
 MAX_PLACES = 4
 
-_METRICS = {"macro_f1": "macro F1", "auroc_ovr": "AUROC (one vs rest)"}
+_METRICS = {
+    "top5": "top-5 accuracy", "mcc": "MCC", "cohen_kappa": "Cohen's kappa", "auroc_ovr": "AUROC (one vs rest)",
+    "auroc_ovo": "AUROC (one vs one)", "brier": "Brier score", "ece": "ECE", "ece_calibrated": "ECE calibrated",
+    "adaptive_ece": "adaptive ECE", **{f"{mean}_f1": f"{mean} F1" for mean in ("macro", "micro", "weighted")},
+}  # fmt: skip
 _STEPS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 

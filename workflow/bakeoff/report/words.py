@@ -193,6 +193,11 @@ def caveat(results: Results) -> str:
     )
 
 
+def is_unbalanced(results: Results, dataset: str) -> bool:
+    """Whether accuracy misleads on a dataset."""
+    return any(test.unbalanced for test in results.test_images if test.dataset == dataset)
+
+
 # --- notes --------------------------------------------------------------------------------------------------------
 
 
@@ -208,6 +213,8 @@ def footnotes(results: Results, names: Names, rows: list[Row], text: str, costs:
         f"Mean ± standard deviation over n {_seeds(rows)}; bold: the {extreme} mean and those not separable from it. "
         "Difference: candidate minus baseline, paired by seed, with its own t interval (not corrected)."
     )
+    if results.metric.name == "accuracy" and is_unbalanced(results, rows[0].dataset):
+        yield "The test images are unbalanced, so accuracy misleads: read balanced accuracy, the mean recall, first."
     yield _method_note(results, rows)
     yield from (f"{mark} {meaning}" for mark, meaning in guide(results) if mark in text)
     yield "Bootstrap intervals (comparison.csv) cover less than 95% below 20 seeds: 75% at 3, 84% at 5, 90% at 10."
