@@ -201,3 +201,20 @@ def test_a_run_is_cut_into_start_steps_and_end(benchmark: Benchmark, root: Path,
     found = startup.imports_of((tmp_path / "log").read_text())
     assert {"torch", "bakeoff.train.step"} <= {one.module for one in found}
     assert not any(startup.loaded(found).values())
+
+
+# --- verification -----------------------------------------------------------------------------------------------------
+
+
+def test_verification_is_measured_beside_a_loop_that_finds_the_same(benchmark: Benchmark, tmp_path: Path) -> None:
+    verification = benchmark("verification")
+    embeddings, identity = verification.sample(60, 6, 16)
+    verification.check(embeddings, identity)
+    assert len(verification.naive(embeddings)) == verification.scores(embeddings, identity) == 60 * 59 // 2
+    cycles = verification.race(embeddings, identity, 2)
+    assert all(min(cycle.naive, cycle.scores, cycle.curve) > 0 for cycle in cycles)
+    row = verification.whole(60, 6, 16, tmp_path)
+    assert (row["pairs"], row["identities"]) == (60 * 59 // 2, 6)
+    assert 20 < row["peak_memory_mb"] < 2000
+    assert row["cpu_seconds"] > 0
+    json.dumps(row, allow_nan=False)
