@@ -80,6 +80,23 @@ def test_embeddings_come_with_their_images(run: Path, digits: Path, tmp_path: Pa
         assert logits == pytest.approx(own["logits"], abs=1e-4)
 
 
+def test_explanations_are_judged_beside_random_maps(run: Path, digits: Path, tmp_path: Path) -> None:
+    found = probe(run, digits, tmp_path, explain=12)["explain"]
+    assert found["reason"] is None
+    assert found["n"] == 32
+    assert found["gain"] == pytest.approx(found["difference"] - found["random_mean"])
+    with np.load(tmp_path / "explain.npz") as drawn, np.load(run / "predictions.npz") as own:
+        assert drawn["maps"].shape == (12, 12, 12)
+        assert drawn["y_true"].tolist() == [*range(10), 0, 1]
+        rows = {example: row for row, example in enumerate(own["example_id"].tolist())}
+        answers = own["logits"].argmax(1)
+        assert drawn["predicted"].tolist() == [answers[rows[example]] for example in drawn["example_id"].tolist()]
+
+
+def test_images_are_chosen_class_by_class() -> None:
+    assert step.in_turn(np.array([2, 0, 0, 2, 1, 0]), 5).tolist() == [1, 4, 0, 2, 3]
+
+
 def test_a_diverged_run_tells_nothing(digits: Path, tmp_path: Path, train_run: Callable[..., Path]) -> None:
     diverged = train_run(tmp_path / "run", **{**RECIPE, "optimizer": "sgd", "lr": 1e30})
     record = probe(diverged, digits, tmp_path / "probe", tta=True, corruptions=True)

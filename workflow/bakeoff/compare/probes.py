@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from bakeoff import layout
 from bakeoff.compare.aggregate import mean_and_std
 from bakeoff.compare.load import Loaded
 from bakeoff.compare.spec import AXES, Cell, CompareInput
 from bakeoff.errors import Refused
-from bakeoff.provenance import Json, read_record
+from bakeoff.provenance import Json, check_files, read_record, whole
 
 
 def probes(inputs: CompareInput, loaded: Loaded, results: Path) -> list[Json]:
@@ -74,5 +76,30 @@ def _faithfulness(runs: Sequence[Json | None]) -> Json | None:
     if not known:
         reasons = [run["reason"] for run in runs if run is not None]
         return {"reason": reasons[0]} if reasons else None
-    numbers = ("insertion", "deletion", "difference", "random_mean", "random_std")
-    return {"reason": None, **{name: mean_and_std([run[name] for run in known]) for name in numbers}}
+    numbers = ("insertion", "deletion", "difference", "random_mean", "gain")
+    return {
+        "reason": None,
+        "n_images": known[0]["n"],
+        "layer": known[0]["layer"],
+        **{name: mean_and_std([run[name] for run in known]) for name in numbers},
+        "runs_above_random": sum(run["gain"] > 2 * max(run["gain_se"], run["random_sd"]) for run in known),
+    }
+
+
+def save_pictures(path: Path, cells: Sequence[Json], inputs: CompareInput, results: Path) -> None:
+    """Write to `path` where the first probed run of each of `cells` looks: for cell number i `pixels-i` [K, C, S, S],
+    `maps-i` [K, S, S] (0..255), `example_id-i`, `y_true-i` and `predicted-i` [K]; nothing of cells without maps.
+    """
+    by_key = {cell.key: cell for cell in inputs.cells}
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for i, found in enumerate(cells):
+        cell = by_key[found["dataset"], found["model"], found["augmentation"], found["recipe"]]
+        for seed in cell.seeds:
+            folder = folder_of(cell, seed, results)
+            if (folder / "explain.npz").exists():
+                check_files(folder / "probe.json", read_record(folder / "probe.json", "probe"), "explain.npz")
+                with np.load(folder / "explain.npz", allow_pickle=False) as drawn:
+                    arrays |= {f"{name}-{i}": drawn[name] for name in drawn.files}
+                break
+    with whole(path) as part:
+        np.savez_compressed(part, allow_pickle=False, **arrays)

@@ -21,8 +21,8 @@ def run(spec: Json, code: str, results: Path = layout.RESULTS) -> Path:
     """Compare the runs that `spec` names and write {results}/{study}/; returns comparison.json, which is written last.
 
     Writes coverage.csv, runs.csv, comparison.csv, comparison.json, costs.csv, curves.csv, confusion.json,
-    diagnostics.json and errors.npz, each whole. Raises UserError for a spec that is none, Refused for records that do
-    not match it; then nothing is written.
+    diagnostics.json, errors.npz and explanations.npz, each whole. Raises UserError for a spec that is none, Refused
+    for records that do not match it; then nothing is written.
     """
     inputs = validated(CompareInput, spec)
     loaded = load(inputs, results)
@@ -59,7 +59,9 @@ def run(spec: Json, code: str, results: Path = layout.RESULTS) -> Path:
             frame.to_csv(part, index=False, lineterminator="\n")
     errors = folder / "errors.npz"
     found["pictures"] = diagnostics.save_pictures(errors, found["cells"], inputs, loaded, results / "data")
-    write_record(folder / "diagnostics.json", "diagnostics", spec, code, found, [errors])
+    looks = folder / "explanations.npz"
+    probes.save_pictures(looks, found["probes"], inputs, results)
+    write_record(folder / "diagnostics.json", "diagnostics", spec, code, found, [errors, looks])
     write_record(folder / "confusion.json", "confusion", spec, code, {"cells": matrices})
     write_record(folder / "comparison.json", "comparison", spec, code, body)
     return folder / "comparison.json"

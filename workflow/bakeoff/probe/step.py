@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 
 from bakeoff.data import arrays
 from bakeoff.errors import UserError
-from bakeoff.probe import corruptions, embeddings, tta
+from bakeoff.probe import corruptions, embeddings, explain, faithfulness, tta
 from bakeoff.probe.restore import Restored, restore
 from bakeoff.probe.spec import ProbeSettings
 from bakeoff.provenance import Json, environment, read_record, validated, whole, write_record
@@ -21,6 +22,8 @@ _NAMES = ("dataset", "model", "augmentation", "recipe", "seed")
 _PARTS: tuple[arrays.Part, ...] = ("test", "val")
 # Corruptions are drawn alike for all models and seeds, so that they meet the same images.
 _SEED = 0
+# A handful of images to look at is too few to judge by.
+_JUDGED = 32
 
 
 def run(spec: Mapping[str, Any], run_dir: Path, data: Path, out: Path, code: str) -> Path:
@@ -43,7 +46,7 @@ def run(spec: Mapping[str, Any], run_dir: Path, data: Path, out: Path, code: str
         "reason": record["reason"],
         "run_digest": record["record_digest"],
         **found,
-        "environment": environment(("torch", "numpy", "scipy", "pillow")),
+        "environment": environment(("torch", "numpy", "scipy", "pillow", "grad-cam")),
     }
     write_record(path, "probe", spec, code, body, files)
     return path
@@ -61,6 +64,9 @@ def _answers(net: Restored, settings: ProbeSettings, out: Path) -> tuple[Json, l
         files.append(path)
     if settings.corruptions:
         found["corruptions"] = _corrupted(net)
+    if settings.explain:
+        found["explain"], drawn = _explained(net, settings.explain, out / "explain.npz")
+        files += [drawn] if drawn else []
     if settings.embeddings:
         found["embeddings"], written = _embedded(net, out / "embeddings.npz")
         files += [written] if written else []
@@ -93,6 +99,42 @@ def _accuracy(net: Restored, pixels: torch.Tensor, labels: torch.Tensor) -> floa
     with torch.inference_mode():
         answers = torch.cat([net(batch).argmax(dim=1).cpu() for batch in torch.split(pixels, _BATCH)])
     return int((answers == labels).sum()) / len(labels)
+
+
+def _explained(net: Restored, n: int, path: Path) -> tuple[Json, Path | None]:
+    """Where the network looks in `n` test images for the class it answers, and over at least _JUDGED of them whether
+    that is where its answer comes from; or why no layer of it knows places.
+    """
+    pixels = net.pixels("test")
+    try:
+        layer = explain.layer_of(net.net, pixels.shape[1], pixels.shape[-1])
+    except UserError as error:
+        return {"reason": str(error)}, None
+    test = net.splits["test"]
+    rows = in_turn(test.labels, max(n, _JUDGED))
+    images = pixels[torch.from_numpy(rows)]
+    with torch.inference_mode():
+        answers = net(images).argmax(dim=1).cpu()
+    maps = explain.grad_cam(net.net, net.normalise, images, answers, layer)
+    judged = faithfulness.faithfulness(net, images, maps, answers, side=layer.side)
+    content = {
+        "example_id": test.ids[rows[:n]],
+        "y_true": test.labels[rows[:n]],
+        "predicted": answers[:n].numpy(),
+        "pixels": images[:n].numpy(),
+        "maps": (255 * maps[:n]).round().byte().numpy(),
+    }
+    _save(path, content)
+    return {"reason": None, "layer": layer.name, "side": layer.side, **asdict(judged)}, path
+
+
+def in_turn(labels: np.ndarray[Any, np.dtype[np.int64]], n: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Rows of up to `n` images: the first of each class, then the second of each, ...; the same for all models."""
+    order = np.argsort(labels, kind="stable")
+    counts = np.bincount(labels)
+    rank = np.empty(len(labels), dtype=np.int64)
+    rank[order] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.lexsort((labels, rank))[:n]
 
 
 def _embedded(net: Restored, path: Path) -> tuple[Json, Path | None]:
