@@ -40,6 +40,7 @@ rule compare:
         confusion=f"{layout.STUDY}/confusion.json",
         diagnostics=f"{layout.STUDY}/diagnostics.json",
         errors=f"{layout.STUDY}/errors.npz",
+        explanations=f"{layout.STUDY}/explanations.npz",
     log:
         "logs/compare/{study}.log",
     benchmark:
