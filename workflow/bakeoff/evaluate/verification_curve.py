@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -49,17 +50,17 @@ class Curve:
         """Number of impostor pairs, of each replicate."""
         return self.false_accepts[-1]
 
-    @property
+    @cached_property
     def tar(self) -> FloatArray:
         """[K + 1]; the first is that of accepting none."""
         return _from_zero(self.true_accepts / self.genuine)
 
-    @property
+    @cached_property
     def far(self) -> FloatArray:
         """[K + 1]; the first is that of accepting none."""
         return _from_zero(self.false_accepts / self.impostor)
 
-    @property
+    @cached_property
     def accuracy(self) -> FloatArray:
         """[K + 1]; the first is that of accepting none."""
         right = _from_zero(self.true_accepts - self.false_accepts) + self.impostor
