@@ -69,6 +69,14 @@ def test_methods_without_randomness_are_noted_and_tested(tmp_path):
     assert study.row("resnet18")["verdict"] == "better"
 
 
+def test_of_methods_without_randomness_the_worse_is_not_called_as_good(tmp_path):
+    """All differences are one number, and the exact test of three seeds can call nothing significant."""
+    steady = {"good": dict.fromkeys(range(3), logits(10)), "bad": dict.fromkeys(range(3), logits(270))}
+    skipped = {(model, CPU): SKIPPED for model in steady}
+    study = Tree(tmp_path / "results", {**steady, "lenet5": {0: 0.80, 1: 0.79, 2: 0.81}}, profiles=skipped)
+    assert (study.row("good")["tied_with_best"], study.row("bad")["tied_with_best"]) == (True, None)
+
+
 def test_a_cell_says_how_much_its_seeds_should_differ(tmp_path):
     record = Tree(tmp_path / "results", MODELS).run()
     lenet = next(cell for cell in record["cells"] if cell["model"] == "lenet5")

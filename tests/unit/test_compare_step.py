@@ -104,7 +104,7 @@ def test_all_files_are_written_and_say_the_same(tree):
     folder = tree.results / "tiny"
     assert {path.name for path in folder.iterdir()} == {
         "comparison.json", "comparison.csv", "costs.csv", "coverage.csv", "runs.csv", "curves.csv", "confusion.json",
-        "diagnostics.json", "errors.npz",
+        "diagnostics.json", "errors.npz", "explanations.npz",
     }  # fmt: skip
     rows = read_csv(folder / "comparison.csv")
     assert list(rows[0]) == ROW_KEYS

@@ -153,6 +153,15 @@ def test_significant_classes_are_set_off(tmp_path: Path) -> None:
     assert "1 of 10 classes differ" in ax.get_title()
 
 
+def test_no_interval_stretches_the_axis_beyond_what_a_recall_can_differ_by(tmp_path: Path) -> None:
+    def widen(record: dict[str, Any]) -> None:
+        for row in record["rows"]:
+            row["classes"][0].update(lo=-2.0, hi=3.0)
+
+    figure = drawn("per_class", written(tmp_path, models=("lenet5", "resnet18"), diagnosis=widen))
+    assert figure.axes[0].get_xlim() == (-105, 105)
+
+
 def test_classes_that_were_not_tested_say_so(tmp_path: Path) -> None:
     assert "not tested" in said(drawn("per_class", written(tmp_path, seeds=(0, 1), models=("lenet5", "resnet18"))))
 

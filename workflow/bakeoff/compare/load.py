@@ -174,7 +174,7 @@ def _read_outcome(path: Path, record: Json, metrics: Json, tests: _TestSets) -> 
         history=pd.read_csv(path.parent / "history.csv"),
         confusion=np.array(metrics["confusion"], dtype=np.int64),
         mistakes=_mistakes(logits, predicted, y_true),
-        details={name: metrics.get(name) for name in _DETAILS},
+        details={name: metrics[name] for name in _DETAILS},
     )
 
 
@@ -202,7 +202,7 @@ class _TestSets:
 
 
 def _metric(path: Path, name: str, value: Json) -> Metric:
-    numbers = {part: finite(value.get(part)) for part in ("value", "lo", "hi")}
+    numbers = {part: finite(value[part]) for part in ("value", "lo", "hi")}
     metric = Metric(unit=value["unit"], direction=value["direction"], why_null=value["why_null"], **numbers)
     # Below zero stands a difference of two fractions, such as the overfitting gap.
     if metric.unit == "fraction" and metric.value is not None and not -1 <= metric.value <= 1:

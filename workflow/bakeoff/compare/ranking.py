@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from bakeoff.compare import paired
 from bakeoff.compare.families import adjust
-from bakeoff.compare.paired import FloatArray
+from bakeoff.compare.paired import Difference, FloatArray
 
 Scores = Mapping[str, Mapping[int, float]]
 
@@ -109,7 +109,7 @@ def _tied_with_best(
         tests = [
             None
             if names[k] in untested or leader in untested
-            else paired.compare(scores[names[k]], scores[leader], rng, n_resamples).p_used
+            else _able(paired.compare(scores[names[k]], scores[leader], rng, n_resamples), alpha)
             for k in others
         ]
         for k, p in zip(others, adjust(tests, "holm"), strict=True):
@@ -118,6 +118,14 @@ def _tied_with_best(
             else:
                 tied[k] = tied[k] or p >= alpha
     return tied
+
+
+def _able(difference: Difference, alpha: float) -> float | None:
+    """The p of a test that can reject at all: the exact one of differences without variance cannot at few seeds, as of
+    two methods without randomness.
+    """
+    floor = difference.p_floor
+    return None if difference.p_method == "sign_flip" and floor is not None and floor >= alpha else difference.p_used
 
 
 def _on_frontier(

@@ -47,6 +47,8 @@ def per_class(results: Results, names: Names, look: Look) -> Figure:
         ax.tick_params(labelbottom=True)
         if i + columns >= len(shown):
             ax.set_xlabel("Recall, difference in points")
+    low, high = axes[0].get_xlim()  # an interval of a few seeds may reach beyond what a recall can differ by
+    axes[0].set_xlim(max(low, -105), min(high, 105))
     for ax in axes[len(shown) :]:
         ax.set_axis_off()
     return figure
