@@ -68,7 +68,7 @@ def scores(embeddings: Any, identity: Any) -> int:
 
     with workers() as pool:
         parts = over_parts(AllPairs(embeddings, identity), lambda part: part, pool)
-        return sum(len(part.genuine) + sum(len(strip.levels) for strip in part.strips) for part in parts)
+        return sum(len(part.genuine) + sum(strip.table.size for strip in part.strips) for part in parts)
 
 
 def curve(embeddings: Any, identity: Any) -> float:

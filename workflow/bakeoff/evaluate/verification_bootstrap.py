@@ -86,7 +86,7 @@ def _counted(
     n, identities = shape[1], len(blocks[0])
     genuine = (_segments(part.genuine, rising), part.genuine_identity)
     owned = sparse.csr_matrix((np.ones(len(part.genuine), np.float32), genuine), shape=(n, identities))
-    strips = [(strip.identity, _by_segment(strip, rising, n)) for strip in part.strips if len(strip.levels)]
+    strips = [(strip.identity, _by_segment(strip, rising, n)) for strip in part.strips if strip.table.size]
     begin = 0
     for weights in blocks:
         columns = slice(begin, begin + weights.shape[1])

@@ -63,8 +63,13 @@ class Strip:
     """Impostor pairs of one identity with others, in the order of these."""
 
     identity: int
-    levels: IntArray  # [m]
+    table: IntArray  # [r, m / r] levels: r images of this identity, and in each column one of another
     bounds: IntArray  # [G + 1]: levels[bounds[h]:bounds[h + 1]] are the pairs with identity h
+
+    @property
+    def levels(self) -> IntArray:
+        """Of all pairs [m], column by column."""
+        return self.table.T.ravel()
 
     @property
     def others(self) -> IntArray:
@@ -82,8 +87,8 @@ class Part:
 
     @property
     def impostor(self) -> IntArray:
-        """Levels of all impostor pairs of this part."""
-        return np.concatenate([strip.levels for strip in self.strips]) if self.strips else np.empty(0, np.int32)
+        """Levels of all impostor pairs of this part, in no order."""
+        return np.concatenate([strip.table.ravel() for strip in self.strips]) if self.strips else np.empty(0, np.int32)
 
 
 class Pairs(Protocol):
@@ -161,7 +166,7 @@ class AllPairs:
             genuine.append(own[np.arange(stop - low) > np.arange(high - low)[:, None]])
             owners.append(np.full(len(genuine[-1]), identity))
             bounds = np.maximum(self._starts - stop, 0) * (high - low)
-            strips.append(Strip(identity, rows[:, stop - begin :].T.ravel(), bounds))
+            strips.append(Strip(identity, rows[:, stop - begin :], bounds))
         return Part(np.concatenate(genuine), np.concatenate(owners), strips)
 
 
@@ -218,7 +223,7 @@ class ListedPairs:
         present, begins = np.unique(low, return_index=True)
         ends = np.append(begins, len(low))[1:]
         strips = [
-            Strip(int(identity), others[begin:end], np.searchsorted(high[begin:end], self._every_identity))
+            Strip(int(identity), others[None, begin:end], np.searchsorted(high[begin:end], self._every_identity))
             for identity, begin, end in zip(present, begins, ends, strict=True)
         ]
         return Part(levels[genuine], owners, strips)
