@@ -338,7 +338,11 @@ def test_html_needs_nothing_from_outside(reported: Path) -> None:
     document = (reported / "report.html").read_text(encoding="utf-8")
     page = Page(document)
     images = [attrs["src"] or "" for tag, attrs in page.elements if tag == "img"]
-    assert len(images) == len(figures.NAMES) - 1  # thresholds are of two classes
+    shown = [attrs["id"] for tag, attrs in page.elements if tag == "figure"]
+    assert len(images) == len(shown) == len(set(shown))
+    # What a study has nothing of is not shown: thresholds, for one, are of two classes.
+    assert {"pareto_macs", "curves", "confusion", "roc", "reliability"} <= set(shown) <= set(figures.NAMES)
+    assert "thresholds" not in shown
     assert all(source.startswith("data:image/svg+xml;base64,") for source in images)
     assert all((attrs["href"] or "").startswith("#") for tag, attrs in page.elements if tag == "a")
     policies = [attrs["content"] for _, attrs in page.elements if attrs.get("http-equiv") == "Content-Security-Policy"]
