@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def write_study(
     conditions: tuple[str, ...] = (CPU,),
     partial: bool = False,
     pictures: bool = True,
+    probed: bool = False,
     body: Callable[[Json], None] = lambda _: None,
     diagnosis: Callable[[Json], None] = lambda _: None,
 ) -> Path:
@@ -69,6 +71,7 @@ def write_study(
         "cells": cells,
         "costs": [_cost(dataset, model, asked) for dataset in datasets for model in models for asked in conditions],
         "test_sets": [_test_set(dataset, classes) for dataset in datasets],
+        "data": [_data(dataset, classes) for dataset in datasets],
         "hardware": {"training": ["AMD EPYC 7B13, 1 thread"], "profiling": ["AMD EPYC 7B13, 1 thread, torch 2.15"]},
         "warnings": [],
     }
@@ -77,7 +80,7 @@ def write_study(
     provenance.write_record(folder / "comparison.json", "comparison", {"study": study}, "0" * 16, record)
     _write_confusion(folder / "confusion.json", rng, cells, classes)
     _write_curves(folder / "curves.csv", rng, cells)
-    _write_diagnostics(folder, rng, cells, rows, classes, pictures, diagnosis)
+    _write_diagnostics(folder, rng, cells, rows, classes, pictures, probed, diagnosis)
     _write_coverage(folder / "coverage.csv", cells)
     return folder
 
@@ -288,6 +291,7 @@ def _write_diagnostics(
     rows: list[Json],
     classes: int,
     pictures: bool,
+    probed: bool,
     edit: Callable[[Json], None],
 ) -> None:
     done = [cell for cell in cells if cell["done"]]
@@ -296,6 +300,7 @@ def _write_diagnostics(
         "cells": [_diagnosis(rng, cell, classes) for cell in done],
         "rows": [_change(rng, row, classes) for row in rows if row["candidate"] != row["baseline"] and row["n_pairs"]],
         "pictures": dict.fromkeys(datasets, None if pictures else "test_pixels.npy is not there"),
+        "probes": [_probed(cell) for cell in done] if probed else [],
     }
     edit(record)
     arrays: dict[str, Any] = {}
@@ -303,8 +308,54 @@ def _write_diagnostics(
         arrays[f"ids-{dataset}"] = np.arange(40)
         arrays[f"pixels-{dataset}"] = rng.integers(0, 256, size=(40, 1, 8, 8), dtype=np.uint8)
     np.savez_compressed(folder / "errors.npz", allow_pickle=False, **arrays)
+    np.savez_compressed(folder / "explanations.npz", allow_pickle=False, **_looks(len(record["probes"]), rng))
     path = folder / "diagnostics.json"
-    provenance.write_record(path, "diagnostics", {}, "0" * 16, record, [folder / "errors.npz"])
+    files = [folder / "errors.npz", folder / "explanations.npz"]
+    provenance.write_record(path, "diagnostics", {}, "0" * 16, record, files)
+
+
+def _probed(cell: Json) -> Json:
+    clean = cell["metrics"]["accuracy"]["mean"]
+    spread = {"std": 0.01, "n": 5}
+    robustness = {
+        "clean": {"mean": clean, **spread},
+        "mean": {"mean": 0.8 * clean, **spread},
+        "kept": {"mean": 0.8, **spread},
+        "by_severity": {name: [clean * (1 - 0.06 * s) for s in range(1, 6)] for name in ("gaussian_noise", "jpeg")},
+    }
+    numbers = ("insertion", "deletion", "difference", "random_mean", "gain")
+    faithfulness = {"reason": None, **{name: {"mean": 0.2, **spread} for name in numbers}}
+    faithfulness |= {"runs_above_random": 4, "n_images": 32, "layer": "conv2"}
+    place = {axis: cell[axis] for axis in ("dataset", "model", "augmentation", "recipe")}
+    return {**place, "n_runs": 5, "robustness": robustness, "faithfulness": faithfulness}
+
+
+def _looks(cells: int, rng: np.random.Generator) -> dict[str, Any]:
+    pixels = rng.integers(0, 256, size=(8, 1, 8, 8), dtype=np.uint8)
+    blob = np.exp(-((np.arange(8)[:, None] - 3) ** 2 + (np.arange(8) - 4) ** 2) / 6)
+    arrays: dict[str, Any] = {}
+    for i in range(cells):
+        arrays |= {f"pixels-{i}": pixels, f"maps-{i}": np.tile((255 * blob).astype(np.uint8), (8, 1, 1))}
+        arrays |= {f"y_true-{i}": np.arange(8), f"predicted-{i}": np.array([0, 1, 2, 3, 4, 5, 6, 1])}
+    return arrays
+
+
+def _data(dataset: str, classes: int) -> Json:
+    relation = {"pairs": 3, "images": 2, "listed": [[1, 2]]}
+    relations = ("train", "val", "test", "train/val", "train/test", "val/test", "train+val/test")
+    audit = {
+        "imbalance": {"train": 1.25, "val": 1.0, "test": None},
+        "exact": dict.fromkeys(relations, relation),
+        "near": {"found": None, "reason": "audit: off"},
+        "warnings": ["2 test images are also in training: 1 <= 2"],
+        "notes": ["a note"],
+    }
+    return {
+        "dataset": dataset, "title": "Handwritten digits", "origin": "sklearn", "channels": 1, "size": 8,
+        "reason": None, "class_names": [str(c) for c in range(classes)],
+        "counts": {"train": 1000, "val": 200, "test": 597},
+        "audit": audit,
+    }  # fmt: skip
 
 
 def _diagnosis(rng: np.random.Generator, cell: Json, classes: int) -> Json:
@@ -365,3 +416,14 @@ def _change(rng: np.random.Generator, row: Json, classes: int) -> Json:
         ],
         "confusion": matrix.tolist(),
     }  # fmt: skip
+
+
+def draw_only(monkeypatch: Any, *names: str) -> None:
+    """Leave the other figures empty: drawing them all takes most of a report's time."""
+    from matplotlib.figure import Figure
+
+    from bakeoff.report import figures
+
+    for name, kind in figures.FIGURES.items():
+        if name not in names:
+            monkeypatch.setitem(figures.FIGURES, name, replace(kind, draw=lambda *_: Figure(figsize=(1, 1))))

@@ -13,6 +13,8 @@ FIGURES = {
     "pr": "Precision against recall",
     "thresholds": "Accuracy against the threshold",
     "reliability": "Reliability diagrams",
+    "corruptions": "Accuracy under corruptions",
+    "explanations": "Where the models look",
 }
 
 
@@ -24,6 +26,7 @@ rule report:
         rules.compare.output.confusion,
         rules.compare.output.diagnostics,
         rules.compare.output.errors,
+        rules.compare.output.explanations,
     output:
         html=report(
             f"{layout.STUDY}/report.html",

@@ -8,11 +8,12 @@ from typing import TypeVar
 
 from bakeoff.report.diagnosed import Diagnosis
 from bakeoff.report.load import Confusion, Results
+from bakeoff.report.probed import Probed
 
 MOST = 12
 """Panels of a figure, or tables of one kind."""
 
-P = TypeVar("P", bound=Confusion | Diagnosis)
+P = TypeVar("P", bound=Confusion | Diagnosis | Probed)
 
 
 def best(results: Results, placed: Iterable[P]) -> list[P]:

@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from bakeoff import provenance
 from bakeoff.errors import Refused
+from bakeoff.report import probed
+from bakeoff.report.probed import Probed
 
 T = TypeVar("T")
 FloatArray = npt.NDArray[np.float64]
@@ -155,13 +157,17 @@ class Diagnostics:
     rows: list[Change]
     without_pictures: Mapping[str, str | None]
     pictures: Mapping[str, Mapping[int, Pixels]]
+    probes: list[Probed]
 
 
 def load(folder: Path) -> Diagnostics:
-    """Read diagnostics.json and errors.npz of a study. Raises Refused, naming the file that is not what it was."""
+    """Read diagnostics.json, errors.npz and explanations.npz of a study.
+
+    Raises Refused, naming the file that is not what it was.
+    """
     path = folder / "diagnostics.json"
     record = provenance.read_record(path, "diagnostics")
-    provenance.check_files(path, record, "errors.npz")
+    provenance.check_files(path, record, "errors.npz", "explanations.npz")
     pictures = _pictures(folder / "errors.npz", record.get("pictures", {}))
     try:
         return Diagnostics(
@@ -169,6 +175,7 @@ def load(folder: Path) -> Diagnostics:
             rows=[_change(row) for row in record["rows"]],
             without_pictures=record["pictures"],
             pictures=pictures,
+            probes=probed.load(record["probes"], folder / "explanations.npz"),
         )
     except KeyError as error:
         raise Refused(f"{path}: has no {error}, so another version of bakeoff made it; delete it to remake") from None

@@ -14,7 +14,18 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 
 from bakeoff import provenance
-from bakeoff.report import classes, confusions, errors, operating, pareto, reliability, training, words
+from bakeoff.report import (
+    classes,
+    confusions,
+    errors,
+    explanations,
+    operating,
+    pareto,
+    reliability,
+    robustness,
+    training,
+    words,
+)
 from bakeoff.report.drawing import Look
 from bakeoff.report.load import Results
 from bakeoff.report.text import Names
@@ -98,6 +109,16 @@ FIGURES: dict[str, Figure] = {
         "Accuracy against confidence in 15 bins over the images of all seeds; on the dotted line a model is as sure "
         "as it is right. Calibrated: after one temperature, fitted on validation images.",
         "Reliability diagrams: accuracy against confidence, one panel per model, before and after calibration.",
+    ),
+    "corruptions": Figure(
+        robustness.figure,
+        "Mean accuracy on corrupted test images against the severity of the corruption; 0: clean images.",
+        "Accuracy against the severity of corruptions, one line per model.",
+    ),
+    "explanations": Figure(
+        lambda results, names, _: explanations.figure(results, names),
+        "Test images, and below them where each model's answer comes from (Grad-CAM), of its first finished run.",
+        "Test images in a row, and one row of heat maps over them for each model.",
     ),
 }
 NAMES = tuple(FIGURES)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from bakeoff.report import costs, figures, measures, tables, words
+from bakeoff.report import audits, costs, explanations, figures, measures, robustness, tables, words
 from bakeoff.report.load import Results
 from bakeoff.report.text import Names, capital, metric_name
 
@@ -34,6 +34,9 @@ def render(results: Results, names: Names, title: str, folder: Path, code: str) 
         metrics=measures.metrics(results, names),
         thresholds=measures.thresholds(results, names),
         spread=measures.spread(results, names),
+        robustness=robustness.table(results, names),
+        faithfulness=explanations.table(results, names),
+        data=audits.sections(results, names),
         coverage=measures.coverage(results, names),
         gaps=list(words.gaps(results, names)),
         fairness=words.fairness(results, names),

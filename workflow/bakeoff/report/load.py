@@ -201,6 +201,8 @@ class Results:
     cells: list[Cell]
     costs: list[Cost]
     test_images: list[TestImages]
+    data: list[Mapping[str, Any]]
+    """Facts and audit of each data set, as its manifest has them."""
     hardware: Mapping[str, list[str]]
     warnings: list[str]
     confusion: list[Confusion]
@@ -237,6 +239,7 @@ def load(folder: Path) -> Results:
             cells=[_cell(cell, missing_seeds) for cell in record["cells"]],
             costs=[take(Cost, cost) for cost in record["costs"]],
             test_images=[take(TestImages, test_set) for test_set in record["test_sets"]],
+            data=record["data"],
             hardware=record["hardware"],
             warnings=record["warnings"],
             confusion=[take(Confusion, cell) for cell in provenance.read_record(matrices, "confusion")["cells"]],

@@ -5,13 +5,12 @@ None of these numbers has a star: they are exploratory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from itertools import groupby
+from collections.abc import Mapping
 
 from bakeoff.report.choice import MOST, best
 from bakeoff.report.diagnosed import At, Diagnosis, Thresholds
 from bakeoff.report.load import Cell, Results
-from bakeoff.report.tabular import Column, Table, build
+from bakeoff.report.tabular import Column, Table, build, by_dataset
 from bakeoff.report.text import NONE, Names, Unit, capital, metric_name, scaled, significant
 
 # --- metrics ------------------------------------------------------------------------------------------------------
@@ -67,7 +66,7 @@ def _metrics_table(topic: str, title: str, units: dict[str, str], results: Resul
     if topic == "fit":
         columns.append(Column("Training", lambda cell: scaled(cell.train_seconds, 1, 3), unit="s"))
     notes = (_NOTES[topic],) if topic in _NOTES else ()
-    return build(f"metrics-{topic}", title, columns, _by_dataset(results.cells, names), notes)
+    return build(f"metrics-{topic}", title, columns, by_dataset(results.cells, names), notes)
 
 
 def _temperature(results: Results) -> Column[Cell]:
@@ -166,7 +165,7 @@ def spread(results: Results, names: Names) -> Table:
         "Expected: the square root of err/(2N) for N test images (Jordan 2023, arXiv:2304.01910), derived for two "
         "classes. Far below: do the seeds reach the training? Far above: the training is unstable."
     )
-    return build("spread", "Spread over seeds", columns, _by_dataset(results.cells, names), (note,))
+    return build("spread", "Spread over seeds", columns, by_dataset(results.cells, names), (note,))
 
 
 def coverage(results: Results, names: Names) -> Table:
@@ -179,7 +178,7 @@ def coverage(results: Results, names: Names) -> Table:
         Column[Cell]("Missing", lambda cell: str(cell.missing), lambda cell: cell.missing > 0),
         Column[Cell]("Missing seeds", lambda cell: cell.missing_seeds or NONE, left=True),
     ]
-    return build("coverage", "Runs of each cell", columns, _by_dataset(results.cells, names))
+    return build("coverage", "Runs of each cell", columns, by_dataset(results.cells, names))
 
 
 def _cell_columns(names: Names) -> list[Column[Cell]]:
@@ -188,8 +187,3 @@ def _cell_columns(names: Names) -> list[Column[Cell]]:
         Column("Augmentation", lambda cell: names(cell.augmentation), left=True),
         Column("Recipe", lambda cell: names(cell.recipe), left=True),
     ]
-
-
-def _by_dataset(cells: Iterable[Cell], names: Names) -> list[tuple[str, list[Cell]]]:
-    ordered = sorted(cells, key=lambda cell: cell.dataset)
-    return [(names(dataset), list(group)) for dataset, group in groupby(ordered, key=lambda cell: cell.dataset)]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from itertools import groupby
+from typing import Generic, Protocol, TypeVar
 
-from bakeoff.report.text import latex, markdown
+from bakeoff.report.text import Names, latex, markdown
 
 T = TypeVar("T", contravariant=True)
 
@@ -84,6 +85,23 @@ def build(
         for heading, items in groups
     )
     return Table(name, title, tuple(column.head for column in columns), tuple(rows), notes)
+
+
+class OfDataset(Protocol):
+    """Something of one data set."""
+
+    @property
+    def dataset(self) -> str:
+        """Its id."""
+
+
+S = TypeVar("S", bound=OfDataset)
+
+
+def by_dataset(items: Iterable[S], names: Names) -> list[tuple[str, list[S]]]:
+    """Items under the names of their data sets, which come in the order of their ids."""
+    ordered = sorted(items, key=lambda item: item.dataset)
+    return [(names(dataset), list(group)) for dataset, group in groupby(ordered, key=lambda item: item.dataset)]
 
 
 # --- renderings ---------------------------------------------------------------------------------------------------
