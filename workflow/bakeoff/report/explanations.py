@@ -67,7 +67,7 @@ def figure(results: Results, names: Names) -> Figure:
         nothing(empty.subplots(), "The study asks for no explanations\n(probe: {explain: 8})")
         return empty
     across = min(_ACROSS, len(looks[0].pixels))
-    note = f"{short(names(rows[0].dataset))}. Yellow: where the answer comes from (Grad-CAM). × wrong answer."
+    note = f"{short(names(rows[0].dataset))}. Yellow: where Grad-CAM says that the answer comes from. × wrong answer."
     drawn = canvas(2, (len(rows) + 1) * _SIDE, note=note)
     axes = drawn.subplots(len(rows) + 1, across, squeeze=False)
     for ax in axes.ravel():
