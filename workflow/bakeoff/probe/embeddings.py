@@ -32,7 +32,7 @@ def classifier_of(net: nn.Module, images: Tensor) -> nn.Module:
             made.append((layer, inputs[0].flatten(1), output.flatten(1).clone()))
 
     layers = [module for module in net.modules() if _is_layer(module)]
-    with torch.inference_mode(), _evaluating(net), _hooked(layers, keep):
+    with torch.inference_mode(), evaluating(net), _hooked(layers, keep):
         logits: Tensor = net(images)
     for layer, vector, output in reversed(made):
         if torch.equal(output, logits) and vector.shape[1] == _width(layer):
@@ -50,7 +50,7 @@ def embed(net: nn.Module, normalise: Normalise, images: Tensor, batch_size: int 
     """
     if not len(images):
         raise ValueError("no images")
-    with torch.inference_mode(), _evaluating(net):
+    with torch.inference_mode(), evaluating(net):
         classifier = classifier_of(net, normalise(images[:2]))
         found: list[Tensor] = []
         with _hooked([classifier], lambda _, inputs, __: found.append(inputs[0].flatten(1).float().cpu())):
@@ -84,7 +84,7 @@ def _hooked(layers: list[nn.Module], hook: _Hook) -> Iterator[None]:
 
 
 @contextmanager
-def _evaluating(net: nn.Module) -> Iterator[None]:
+def evaluating(net: nn.Module) -> Iterator[None]:
     """The net in evaluation mode, and afterwards every module in its own."""
     modes = [(module, module.training) for module in net.modules()]
     net.eval()
