@@ -24,10 +24,11 @@ from torch import Tensor, nn
 
 from bakeoff.probe.embeddings import Normalise, evaluating
 from bakeoff.probe.explain_layer import Layer, layer_of
+from bakeoff.probe.explain_shap import shap_maps
 
 Method = Literal["hirescam", "gradcam"]
 
-__all__ = ["Layer", "Method", "grad_cam", "layer_of", "overlay", "plain", "sheet"]
+__all__ = ["Layer", "Method", "grad_cam", "layer_of", "overlay", "plain", "shap_maps", "sheet"]
 
 # How much of the picture the colours cover where the map is 1.
 _OPACITY = 0.75

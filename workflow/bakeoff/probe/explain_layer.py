@@ -83,8 +83,8 @@ def layer_of(net: nn.Module, channels: int, size: int) -> Layer:
 
 
 def _margin(net: nn.Module, name: str, side: int, size: int) -> int:
-    """Places that convolutions without padding have cut off each side of a map: of 16 pixels, LeNet-5 has the middle 4x4
-    of 8x8 left. Stretched over the image such a map would point too far out. 0 where layers are not plainly one after
+    """Places that convolutions without padding have cut off each side of a map: of 16 pixels LeNet-5 has the middle 4x4
+    of 8x8 left. Stretched over the image, such a map would point too far out. 0 where layers are not plainly one after
     another, as then they pad.
     """
     chain = _chain(net, name)
