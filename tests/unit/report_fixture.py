@@ -323,7 +323,7 @@ def _probed(cell: Json) -> Json:
         "kept": {"mean": 0.8, **spread},
         "by_severity": {name: [clean * (1 - 0.06 * s) for s in range(1, 6)] for name in ("gaussian_noise", "jpeg")},
     }
-    numbers = ("insertion", "deletion", "difference", "random_mean", "gain")
+    numbers = ("insertion", "deletion", "difference", "random_mean", "centre", "gain")
     faithfulness = {"reason": None, **{name: {"mean": 0.2, **spread} for name in numbers}}
     faithfulness |= {"runs_above_random": 4, "n_images": 32, "layer": "conv2"}
     place = {axis: cell[axis] for axis in ("dataset", "model", "augmentation", "recipe")}

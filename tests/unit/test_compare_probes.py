@@ -79,7 +79,7 @@ def test_a_missing_probe_is_refused_unless_the_study_is_partial(tree: Tree) -> N
 def test_explanations_that_a_net_has_none_of_have_a_reason(tree: Tree) -> None:
     for seed in range(3):
         write_probe(tree.folder("lenet5", seed), 0.9, explain={"reason": "keeps no map"})
-        numbers = {"insertion": 0.8, "deletion": 0.2, "difference": 0.6, "random_mean": 0.1, "gain": 0.5}
+        numbers = {"insertion": 0.8, "deletion": 0.2, "difference": 0.6, "random_mean": 0.1, "centre": 0.3, "gain": 0.5}
         judged = {**numbers, "gain_se": 0.3 if seed else 0.1, "random_sd": 0.05, "n": 32, "layer": "conv2"}
         write_probe(tree.folder("resnet", seed), 0.9, explain={"reason": None, **judged})
     lenet, resnet = diagnosed(tree)

@@ -33,7 +33,13 @@ Model = TypeVar("Model", bound="BaseModel")
 
 PACKAGE = Path(__file__).parent
 # Distributions whose name is not the name one imports.
-_DISTRIBUTION = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml", "pynvml": "nvidia-ml-py"}
+_DISTRIBUTION = {
+    "PIL": "pillow",
+    "pynvml": "nvidia-ml-py",
+    "pytorch_grad_cam": "grad-cam",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
 
 
 # --- settings -----------------------------------------------------------------------------------------------------

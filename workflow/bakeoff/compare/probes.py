@@ -76,7 +76,7 @@ def _faithfulness(runs: Sequence[Json | None]) -> Json | None:
     if not known:
         reasons = [run["reason"] for run in runs if run is not None]
         return {"reason": reasons[0]} if reasons else None
-    numbers = ("insertion", "deletion", "difference", "random_mean", "gain")
+    numbers = ("insertion", "deletion", "difference", "random_mean", "centre", "gain")
     return {
         "reason": None,
         "n_images": known[0]["n"],

@@ -17,7 +17,7 @@ class ProbeSettings(BaseModel):
     corruptions: bool = False
     """Accuracy on test images with noise, blur, less contrast, ... at five severities."""
     explain: Annotated[int, Field(ge=0, le=64, strict=True)] = 0
-    """For so many test images where the network looks (Grad-CAM), and whether that is where its answer comes from."""
+    """For so many test images where the network looks (HiResCAM), and whether that is where its answer comes from."""
     embeddings: bool = False
     """Features of the test images before the classifier, for verification."""
 

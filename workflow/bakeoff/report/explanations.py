@@ -17,10 +17,11 @@ _MOST_ROWS = 8
 _SIDE = 20
 """Of one picture, in mm."""
 _NOTE = (
-    "Grad-CAM of the class answered. Insertion minus deletion (Petsiuk et al. 2018): the area under the probability of "
-    "that class as pixels are uncovered in the order of the map, less that as they are blotted out. Gain: the same "
-    "less that of random maps as coarse. Only a gain above 0 says that a map has found what the answer comes from; "
-    "above random: runs in which it is more than two standard errors above."
+    "HiResCAM (Draelos and Carin 2020; for nets that average their last map it is Grad-CAM) of the class answered. "
+    "Insertion minus deletion (Petsiuk et al. 2018): the area under the probability of that class as pixels are "
+    "uncovered in the order of the map, less that as they are blotted out. Gain: the same less that of random maps as "
+    "coarse; only above 0 has a map found what the answer comes from. The middle: what a map scores that always points "
+    "there; where objects are centred it is hard to beat. Above random: runs whose gain is over two standard errors."
 )
 
 
@@ -49,6 +50,7 @@ def table(results: Results, names: Names) -> Table | None:
         Column("Augmentation", lambda probed: names(probed.augmentation), left=True),
         column("Insertion − deletion", "difference"),
         column("Random maps", "random"),
+        column("The middle", "centre"),
         column("Gain", "gain"),
         Column("Runs above random", above, left=True),
     ]
@@ -67,7 +69,7 @@ def figure(results: Results, names: Names) -> Figure:
         nothing(empty.subplots(), "The study asks for no explanations\n(probe: {explain: 8})")
         return empty
     across = min(_ACROSS, len(looks[0].pixels))
-    note = f"{short(names(rows[0].dataset))}. Yellow: where Grad-CAM says that the answer comes from. × wrong answer."
+    note = f"{short(names(rows[0].dataset))}. Yellow: where HiResCAM says that the answer comes from. × wrong answer."
     drawn = canvas(2, (len(rows) + 1) * _SIDE, note=note)
     axes = drawn.subplots(len(rows) + 1, across, squeeze=False)
     for ax in axes.ravel():

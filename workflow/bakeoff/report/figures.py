@@ -117,7 +117,7 @@ FIGURES: dict[str, Figure] = {
     ),
     "explanations": Figure(
         lambda results, names, _: explanations.figure(results, names),
-        "Test images, and below them where each model's answer comes from (Grad-CAM), of its first finished run.",
+        "Test images, and below them where HiResCAM says each model's answer comes from, of its first finished run.",
         "Test images in a row, and one row of heat maps over them for each model.",
     ),
 }

@@ -32,11 +32,14 @@ class Robustness:
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """How far answers come from where the maps say (insertion minus deletion), beside random maps; or a reason."""
+    """How far answers come from where the maps say (insertion minus deletion), beside random maps and one
+    map that always says the middle; or a reason.
+    """
 
     reason: str | None
     difference: Spread = (None, None)
     random: Spread = (None, None)
+    centre: Spread = (None, None)
     gain: Spread = (None, None)
     runs_above_random: int = 0
     n_images: int = 0
@@ -103,6 +106,7 @@ def _faithfulness(raw: Mapping[str, Any] | None) -> Faithfulness | None:
         reason=None,
         difference=_spread(raw["difference"]),
         random=_spread(raw["random_mean"]),
+        centre=_spread(raw["centre"]),
         gain=_spread(raw["gain"]),
         runs_above_random=raw["runs_above_random"],
         n_images=raw["n_images"],
