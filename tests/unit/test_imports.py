@@ -34,6 +34,7 @@ COMMANDS = {
     "bakeoff.evaluate.verification_bootstrap",
     "bakeoff.evaluate.verification_curve",
     "bakeoff.evaluate.verification_file",
+    "bakeoff.evaluate.verification_onnx",
     "bakeoff.evaluate.verification_output",
     "bakeoff.evaluate.verification_pairs",
     "bakeoff.grid",

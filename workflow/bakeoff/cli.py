@@ -259,6 +259,22 @@ def verification(
 
 
 @app.command()
+def embed(
+    model: Annotated[Path, typer.Argument(help="ONNX model from images [B, C, H, W] to vectors [B, D].")],
+    images: Annotated[Path, typer.Argument(help="Folder with one folder of images for each identity.")],
+    out: Annotated[Path, typer.Option(help="The .npz to write, for bakeoff verification.")],
+    mean: Annotated[str, typer.Option(help="Of pixels in 0..1: one figure, or one a channel.")] = "0.5",
+    std: Annotated[str, typer.Option(help="The same.")] = "0.5",
+) -> None:
+    """Embed a folder of images by an ONNX model of anybody's, for bakeoff verification."""
+    from bakeoff.evaluate.verification_onnx import Normalisation, figures
+    from bakeoff.evaluate.verification_onnx import run as embed_images
+
+    n = embed_images(model, images, out, Normalisation(figures(mean, "--mean"), figures(std, "--std")))
+    print(f"{n} images of {images} embedded: {out}")
+
+
+@app.command()
 def probe(
     spec: Spec,
     run: Annotated[Path, typer.Option(help="Folder of the run.")],
