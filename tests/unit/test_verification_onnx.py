@@ -86,7 +86,7 @@ def test_figures_that_do_not_fit_are_named(faces: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "a", "0.5,", "nan"])
 def test_numbers_are_numbers(text: str) -> None:
     assert verification_onnx.figures("0.5,0.5", "--mean") == (0.5, 0.5)
-    with pytest.raises(UserError, match="--mean: .* is no list of numbers"):
+    with pytest.raises(UserError, match=r"--mean: .* is no list of numbers"):
         verification_onnx.figures(text, "--mean")
 
 
