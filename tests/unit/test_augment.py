@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from study_fixture import study
 
-from bakeoff import cli, stages
+from bakeoff import catalogue, stages
 from bakeoff.errors import UserError
 from bakeoff.grid import Grid
 from bakeoff.train import augment
@@ -97,10 +97,10 @@ def test_a_sheet_shows_each_image_and_eight_draws(tmp_path: Path) -> None:
 
 def test_the_command_draws_a_policy(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"study": None, "dataset": "digits", "data_root": tmp_path}
-    cli.augmentations(tmp_path / "sheet.png", "trivialaugment", **settings)
+    catalogue.augmentations(tmp_path / "sheet.png", "trivialaugment", **settings)
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > 9 * 60
     with pytest.raises(UserError, match=r"--policy: stron: no such policy; did you mean strong"):
-        cli.augmentations(tmp_path / "sheet.png", "stron", **settings)
+        catalogue.augmentations(tmp_path / "sheet.png", "stron", **settings)
     with pytest.raises(UserError, match=r"sheet.nothing: cannot be written: .* a name such as sheet.png would do"):
-        cli.augmentations(tmp_path / "sheet.nothing", "none", **settings)
+        catalogue.augmentations(tmp_path / "sheet.nothing", "none", **settings)

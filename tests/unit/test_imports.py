@@ -27,6 +27,7 @@ PLUGINS = (
 COMMANDS = {
     "bakeoff.__main__",
     "bakeoff.audits",
+    "bakeoff.catalogue",
     "bakeoff.cells",
     "bakeoff.cli",
     "bakeoff.entries",
