@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from bakeoff.profile import memory
-from bakeoff.profile.spec import ProfileSpec
+from bakeoff.profile.spec import ProfileSpec, TrainingStep
 
 RESETTABLE = Path("/proc/self/clear_refs").exists()
 MILLION = 1_000_000
@@ -83,10 +83,17 @@ def test_fresh_processes_measure_inference_and_training() -> None:
     # Weights, their gradients, and AdamW's two moments.
     assert step.peak_mb is not None
     assert 4 * weights < step.peak_mb < 5.5 * weights
-    # SGD keeps one number for each weight.
-    sgd = memory.FreshProcesses(job(training={"batch_size": 8, "optimizer": "sgd"})).training()
-    assert sgd.peak_mb is not None
-    assert 3 * weights < sgd.peak_mb < step.peak_mb - 0.7 * weights
+
+
+@pytest.mark.parametrize(("optimizer", "numbers"), [("sgd", 1), ("adam", 2), ("adamw", 2), ("lamb", 2)])
+def test_the_optimizer_keeps_as_much_as_that_of_training(optimizer: Any, numbers: int) -> None:
+    step = TrainingStep(batch_size=4, optimizer=optimizer)
+    net = nn.Linear(50, 50)
+    stepping = memory._optimizer(step, net)
+    net(torch.ones(1, 50)).sum().backward()
+    stepping.step()
+    kept = [value for state in stepping.state.values() for value in state.values() if isinstance(value, torch.Tensor)]
+    assert sum(value.numel() for value in kept if value.numel() > 1) == numbers * 2550
 
 
 def test_what_is_not_measured_has_a_reason() -> None:
