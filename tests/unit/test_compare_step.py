@@ -319,3 +319,10 @@ def test_the_order_of_cells_and_seeds_does_not_matter(tree):
     rows = tree.run()["rows"]
     shuffled = [{**cell, "seeds": cell["seeds"][::-1]} for cell in tree.cells[::-1]]
     assert tree.run(cells=shuffled)["rows"] == rows
+
+
+def test_seeds_that_were_never_planned_are_not_lost(tmp_path):
+    tree = Tree(tmp_path / "results", {"lenet5": dict.fromkeys(range(5), 0.9), "five-nets": {0: 0.95}})
+    row = tree.row("five-nets")
+    assert row["verdict"] == "not testable"
+    assert not [warning for warning in row["warnings"] if "lost" in warning]

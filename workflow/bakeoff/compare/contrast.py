@@ -84,7 +84,9 @@ def contrast(
         warnings += _test_warnings(difference, crossed)
         if base_cells:
             warnings += _lost_warnings({candidate: cells, baseline: base_cells}, metric, dropped, loaded)
-            warnings += _selection_warnings(len(dropped), len(used))
+            # Seeds that a side never planned, such as those of an ensemble over seeds, are not lost.
+            lost = [seed for seed in dropped if all(seed in cell.seeds for cell in (*cells, *base_cells))]
+            warnings += _selection_warnings(len(lost), len(used))
     return Contrast(
         group=group,
         candidate=candidate,
