@@ -32,7 +32,7 @@ def study(models, scale=1.0, direction="max", flip=False, names=None, order=None
     for name, values in zip(names, models, strict=True):
         for seed, k in enumerate(values):
             value = (1 - k / 200 if flip else k / 200) * scale
-            outcome = Outcome(np.zeros(2, dtype=bool), f"{name}{seed}", None, None, None, {})
+            outcome = Outcome(np.zeros(2, dtype=bool), f"{name}{seed}")
             score = {"score": Metric(value, "points", direction)}
             runs[("d", name, "a", "r"), seed] = Run(seed, score, 1.0, "cpu", "a cpu", (), outcome)
     return {row["candidate"]: row for row in table.rows(inputs, Loaded(runs, {"p": Profile("CPU", "CPU", "done")}))}

@@ -14,9 +14,9 @@ def test_sets(inputs: CompareInput, loaded: Loaded) -> list[Json]:
     """Each data set that has a run that ended well: its test images, largest and smallest class, their ratio."""
     found = {}
     for cell in inputs.cells:
-        done = loaded.done(cell)
-        if done and cell.dataset not in found:
-            outcome = loaded.outcomes(cell)[done[0].seed]
+        done, evaluated = loaded.done(cell), loaded.evaluated(cell)
+        if evaluated and cell.dataset not in found:
+            outcome = evaluated[done[0].seed]
             found[cell.dataset] = _described(
                 done[0].class_names, outcome.details["class_counts"] or [], outcome.details["imbalance"]
             )

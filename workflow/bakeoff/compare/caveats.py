@@ -17,7 +17,7 @@ _MOST_NAMES = 6
 def hardware(loaded: Loaded) -> dict[str, list[str]]:
     """The machines that trained and that measured cost."""
     return {
-        "training": sorted({run.hardware for run in loaded.runs.values()}),
+        "training": sorted({run.hardware for run in loaded.runs.values() if run.hardware}),
         "profiling": sorted({p.hardware for p in loaded.profiles.values() if p.hardware is not None}),
     }
 
@@ -74,7 +74,7 @@ def _notes(inputs: CompareInput, loaded: Loaded) -> Iterator[str]:
 
 
 def _machine_warnings(loaded: Loaded) -> Iterator[str]:
-    measured = {"train_seconds": {run.hardware for run in loaded.runs.values()}}
+    measured = {"train_seconds": {run.hardware for run in loaded.runs.values() if run.hardware}}
     for profile in loaded.profiles.values():
         if profile.hardware is not None:
             what = f"latencies and throughputs ({profile.asked})"

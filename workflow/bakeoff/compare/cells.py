@@ -11,12 +11,12 @@ from bakeoff.compare import paired, seeds
 from bakeoff.compare.costs import cost_of
 from bakeoff.compare.grid import scores
 from bakeoff.compare.load import Loaded, Metric
-from bakeoff.compare.spec import AXES, Cell, CompareInput
+from bakeoff.compare.spec import AXES, Cell, CompareInput, Place, Questions
 from bakeoff.errors import UserError
 from bakeoff.provenance import Json
 
 
-def metrics(inputs: CompareInput, loaded: Loaded) -> dict[str, Metric]:
+def metrics(inputs: Questions, loaded: Loaded) -> dict[str, Metric]:
     """All metrics of the runs with unit and direction, the primary one first.
 
     Raises UserError when the runs lack the primary one.
@@ -39,7 +39,7 @@ def cells(inputs: CompareInput, loaded: Loaded) -> list[Json]:
             **cost_of([cell], loaded),
             "train_seconds": train_seconds([cell], loaded),
             **_seed_spread(cell, loaded),
-            "device": ", ".join(sorted({run.device for run in loaded.of(cell)})) or None,
+            "device": ", ".join(sorted({run.device for run in loaded.of(cell) if run.device})) or None,
             "metrics": {name: _cell_metric(cell, name, metric, loaded) for name, metric in known.items()},
         }
         for cell in inputs.cells
@@ -117,7 +117,7 @@ def ends(lo: str, hi: str, interval: tuple[float, float] | None) -> Json:
     return {lo: interval[0] if interval else None, hi: interval[1] if interval else None}
 
 
-def train_seconds(cells: Sequence[Cell], loaded: Loaded) -> float | None:
+def train_seconds(cells: Sequence[Place], loaded: Loaded) -> float | None:
     """Mean time that the runs of these cells trained, of those that ended well."""
     seconds = [run.train_seconds for cell in cells for run in loaded.done(cell) if run.train_seconds is not None]
     return float(np.mean(seconds)) if seconds else None

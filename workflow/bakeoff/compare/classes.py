@@ -14,7 +14,7 @@ from bakeoff.compare.families import adjust
 from bakeoff.compare.grid import Group, groups
 from bakeoff.compare.load import Loaded
 from bakeoff.compare.paired import Difference, FloatArray
-from bakeoff.compare.spec import Cell, CompareInput
+from bakeoff.compare.spec import CompareInput, Place
 from bakeoff.provenance import Json, finite
 
 MOST = 20
@@ -64,7 +64,7 @@ def _row(group: Group, candidate: str, inputs: CompareInput, loaded: Loaded) -> 
     level = inputs.alpha[0]
     p_adj = adjust([difference.p_used for difference in differences], "bh")
     names = next(run.class_names for cell in cells for run in loaded.done(cell))
-    support = next(iter(loaded.outcomes(cells[0]).values())).confusion.sum(axis=1)
+    support = next(iter(loaded.evaluated(cells[0]).values())).confusion.sum(axis=1)
     change = ours - theirs
     kept = _largest(np.diag(change))
 
@@ -101,9 +101,9 @@ def _row(group: Group, candidate: str, inputs: CompareInput, loaded: Loaded) -> 
     }
 
 
-def _side(cells: Sequence[Cell], loaded: Loaded) -> _Side:
+def _side(cells: Sequence[Place], loaded: Loaded) -> _Side:
     """Only seeds at which every cell has a run that ended well."""
-    outcomes = [loaded.outcomes(cell) for cell in cells]
+    outcomes = [loaded.evaluated(cell) for cell in cells]
     common = set.intersection(*(set(by_seed) for by_seed in outcomes)) if outcomes else set()
     return _Side({seed: np.mean([_rates(by_seed[seed].confusion) for by_seed in outcomes], axis=0) for seed in common})
 

@@ -19,7 +19,7 @@ def confusion(inputs: CompareInput, loaded: Loaded) -> list[Json]:
         runs = loaded.done(cell)
         if not runs:
             continue
-        counts = np.mean([outcome.confusion for outcome in loaded.outcomes(cell).values()], axis=0)
+        counts = np.mean([outcome.confusion for outcome in loaded.evaluated(cell).values()], axis=0)
         rates = [[n / sum(row) for n in row] if sum(row) else [None] * len(row) for row in counts.tolist()]
         found.append(
             {

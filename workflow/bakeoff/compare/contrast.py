@@ -17,7 +17,7 @@ from bakeoff.compare.grid import Group, correctness, scores
 from bakeoff.compare.load import Loaded
 from bakeoff.compare.paired import Difference, FloatArray, Interval, Summary
 from bakeoff.compare.seeds import any_failed, failed, listed
-from bakeoff.compare.spec import Cell, CompareSettings
+from bakeoff.compare.spec import CompareSettings, Place
 from bakeoff.provenance import canonical
 
 # Above this share of lost pairs, the runs that are left are a selection.
@@ -35,7 +35,7 @@ class Contrast:
     candidate: str
     metric: str
     direction: str
-    cells: tuple[Cell, ...]
+    cells: tuple[Place, ...]
     ok: Summary
     ok_interval: Interval | None
     base: Summary
@@ -123,14 +123,15 @@ def _bootstrap(
 
 
 def _crossed(
-    cells: Sequence[Cell], base_cells: Sequence[Cell], shared: Sequence[int], loaded: Loaded
+    cells: Sequence[Place], base_cells: Sequence[Place], shared: Sequence[int], loaded: Loaded
 ) -> Crossed | None:
     if not shared:
         return None
-    return crossed_test(correctness(cells, loaded, shared) - correctness(base_cells, loaded, shared))
+    mine, base = correctness(cells, loaded, shared), correctness(base_cells, loaded, shared)
+    return None if mine is None or base is None else crossed_test(mine - base)
 
 
-def _seed_warnings(cells: Sequence[Cell], loaded: Loaded) -> Iterator[str]:
+def _seed_warnings(cells: Sequence[Place], loaded: Loaded) -> Iterator[str]:
     for cell in cells:
         for same in failed(cell, loaded):
             yield f"{cell.label}: seeds {listed(same)} gave the same predictions: nothing is tested"
@@ -161,7 +162,7 @@ def _test_warnings(difference: Difference, crossed: Crossed | None) -> Iterator[
 
 
 def _lost_warnings(
-    sides: Mapping[str, Sequence[Cell]], metric: str, dropped: Sequence[int], loaded: Loaded
+    sides: Mapping[str, Sequence[Place]], metric: str, dropped: Sequence[int], loaded: Loaded
 ) -> Iterator[str]:
     """Which seeds fell, and through whom."""
     for value, cells in sides.items():
@@ -178,7 +179,7 @@ def _selection_warnings(lost: int, left: int) -> Iterator[str]:
         yield f"{lost} of {lost + left} seeds lost: what is left may be a selection"
 
 
-def _lack(cell: Cell, seed: int, metric: str, loaded: Loaded) -> str:
+def _lack(cell: Place, seed: int, metric: str, loaded: Loaded) -> str:
     """What a cell lacks at a seed: nothing ("") when its run is done and has the metric."""
     if seed not in cell.seeds:
         return "was not run"
@@ -186,5 +187,5 @@ def _lack(cell: Cell, seed: int, metric: str, loaded: Loaded) -> str:
     if run is None:
         return "is missing"
     if run.outcome is None:
-        return "diverged"
+        return run.status
     return "" if metric in run.metrics and run.metrics[metric].value is not None else f"has no {metric}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from bakeoff.compare.load import Loaded
 from bakeoff.compare.profiles import Profile
-from bakeoff.compare.spec import Cell, CompareInput
+from bakeoff.compare.spec import CompareInput, Place
 from bakeoff.provenance import Json
 
 # What no condition changes, so that any profile of the model can tell.
@@ -25,12 +25,13 @@ def common(values: Iterable[Any]) -> Any:
     return found.pop() if len(found) == 1 else None
 
 
-def cost_of(cells: Sequence[Cell], loaded: Loaded) -> Json:
+def cost_of(cells: Sequence[Place], loaded: Loaded) -> Json:
     """What the cells cost under the first condition; a cost in which they differ is None, for no one number would be
-    true of all. What speaks against the times of any of them is kept.
+    true of all. What speaks against the times of any of them is kept. Without profiles every cost is None.
     """
-    first = [loaded.profiles[cell.profiles[0].name] for cell in cells]
-    counted = [_counted(cell, loaded) for cell in cells]
+    profiled = [cell for cell in cells if cell.profiles]
+    first = [loaded.profiles[cell.profiles[0].name] for cell in profiled]
+    counted = [_counted(cell, loaded) for cell in profiled]
     return {
         **{name: common(getattr(profile, name) for profile in counted) for name in _COUNTED},
         **{name: common(getattr(profile, name) for profile in first) for name in _MEASURED},
@@ -41,7 +42,7 @@ def cost_of(cells: Sequence[Cell], loaded: Loaded) -> Json:
     }
 
 
-def _counted(cell: Cell, loaded: Loaded) -> Profile:
+def _counted(cell: Place, loaded: Loaded) -> Profile:
     """The first profile of a cell in which the net was counted; the first of all when there is none."""
     profiles = [loaded.profiles[ref.name] for ref in cell.profiles]
     return next((profile for profile in profiles if profile.params is not None), profiles[0])

@@ -29,7 +29,7 @@ def diagnostics(inputs: CompareInput, loaded: Loaded) -> Json:
 
 def _cell(cell: Cell, loaded: Loaded) -> Json:
     runs = loaded.done(cell)
-    details = [outcome.details for outcome in loaded.outcomes(cell).values()]
+    details = [outcome.details for outcome in loaded.evaluated(cell).values()]
     curves = [part["curves"] for part in details]
     gaps = [run.metrics[GAP].value for run in runs if GAP in run.metrics]
     return {

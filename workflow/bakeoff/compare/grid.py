@@ -9,11 +9,11 @@ import numpy as np
 
 from bakeoff.compare.load import Loaded
 from bakeoff.compare.paired import FloatArray
-from bakeoff.compare.spec import AXES, Cell, Comparison
+from bakeoff.compare.spec import AXES, Comparison, Place
 
 # The axes that a side is averaged over, as one cell has them: () when there are none.
 Stratum = tuple[str, ...]
-Side = Mapping[Stratum, Cell]
+Side = Mapping[Stratum, Place]
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,15 @@ class Group:
         strata = [set(self.sides.get(value, {})) for value in values]
         return sorted(set.intersection(*strata))
 
-    def cells(self, value: str, strata: Sequence[Stratum]) -> list[Cell]:
+    def cells(self, value: str, strata: Sequence[Stratum]) -> list[Place]:
         """The cells of one value of the factor in these strata (none when it is not part of the group)."""
         side = self.sides.get(value, {})
         return [side[stratum] for stratum in strata if stratum in side]
 
 
-def groups(comparison: Comparison, cells: Sequence[Cell]) -> Iterator[Group]:
+def groups(comparison: Comparison, cells: Sequence[Place]) -> Iterator[Group]:
     """The groups of a comparison, sorted by data set and context; each has at least one cell."""
-    found: dict[tuple[str, ...], dict[str, dict[Stratum, Cell]]] = {}
+    found: dict[tuple[str, ...], dict[str, dict[Stratum, Place]]] = {}
     averaged = [axis for axis in AXES if axis not in comparison.within and axis != comparison.factor]
     for cell in cells:
         fixed = tuple(getattr(cell, axis) for axis in comparison.within)
@@ -50,7 +50,7 @@ def groups(comparison: Comparison, cells: Sequence[Cell]) -> Iterator[Group]:
         yield Group(comparison, dataset, context, dict(sorted(sides.items())))
 
 
-def scores(cells: Sequence[Cell], loaded: Loaded, metric: str) -> dict[int, float]:
+def scores(cells: Sequence[Place], loaded: Loaded, metric: str) -> dict[int, float]:
     """The metric by seed, averaged over `cells`; only seeds at which every cell has a value."""
     values: list[dict[int, float]] = []
     for cell in cells:
@@ -60,7 +60,17 @@ def scores(cells: Sequence[Cell], loaded: Loaded, metric: str) -> dict[int, floa
     return {seed: float(np.mean([by_seed[seed] for by_seed in values])) for seed in seeds}
 
 
-def correctness(cells: Sequence[Cell], loaded: Loaded, seeds: Sequence[int]) -> FloatArray:
-    """Share of `cells` that classify each test image rightly: [S seeds, N images]. All runs must be done."""
+def correctness(cells: Sequence[Place], loaded: Loaded, seeds: Sequence[int]) -> FloatArray | None:
+    """Share of `cells` that classify each test image rightly: [S seeds, N images]. All runs must be done.
+
+    None where the predictions of any of them are not known.
+    """
     by_cell = [loaded.outcomes(cell) for cell in cells]
-    return np.array([np.mean([by_seed[seed].correct for by_seed in by_cell], axis=0) for seed in seeds])
+    shares = []
+    for seed in seeds:
+        correct = [by_seed[seed].correct for by_seed in by_cell]
+        known = [row for row in correct if row is not None]
+        if len(known) < len(correct):
+            return None
+        shares.append(np.mean(known, axis=0))
+    return np.array(shares)

@@ -20,7 +20,7 @@ from scipy import special
 from bakeoff import layout
 from bakeoff.compare import drift, profiles
 from bakeoff.compare.profiles import Profile
-from bakeoff.compare.spec import AXES, Cell, CompareInput
+from bakeoff.compare.spec import AXES, Cell, CompareInput, Place
 from bakeoff.errors import Refused, UserError
 from bakeoff.provenance import Json, check_files, finite, read_record
 
@@ -63,14 +63,25 @@ class Mistakes:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run that ended well leaves behind; `correct` says which test images it classifies rightly.
+    """What a run that ended well leaves to the statistics, besides its metrics.
+
+    `correct` says which test images it classifies rightly, `predicted` what it takes each for; None where nobody gave
+    them. `predictions_digest` is the same for runs that predict the same, None where nobody can tell.
+    """
+
+    correct: npt.NDArray[np.bool_] | None = None  # [N]
+    predictions_digest: str | None = None
+    predicted: IntArray | None = None  # [N]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated(Outcome):
+    """What a run of a study leaves for pictures and explanations as well.
 
     `details` are the parts of metrics.json that pictures are made from: calibration, curves, thresholds, class_counts
     and imbalance.
     """
 
-    correct: npt.NDArray[np.bool_]  # [N]
-    logits_digest: str
     history: pd.DataFrame
     confusion: IntArray  # [C, C], rows true, columns predicted
     mistakes: Mistakes
@@ -79,20 +90,24 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Run:
-    """One run that came to an end; a diverged one has no outcome."""
+    """One run that came to an end; one that did not end well has no outcome, and `fault` says how it ended.
+
+    Of runs made elsewhere, time and machine are not known.
+    """
 
     seed: int
     metrics: Mapping[str, Metric]
-    train_seconds: float | None
-    device: str
-    hardware: str
-    class_names: tuple[str, ...]
-    outcome: Outcome | None
+    train_seconds: float | None = None
+    device: str | None = None
+    hardware: str | None = None
+    class_names: tuple[str, ...] = ()
+    outcome: Outcome | None = None
+    fault: Literal["diverged", "failed"] = "diverged"
 
     @property
-    def status(self) -> Literal["done", "diverged"]:
-        """One of the two ends that a run's record knows."""
-        return "diverged" if self.outcome is None else "done"
+    def status(self) -> Literal["done", "diverged", "failed"]:
+        """How it ended."""
+        return self.fault if self.outcome is None else "done"
 
 
 @dataclass(frozen=True)
@@ -105,17 +120,21 @@ class Loaded:
     profiles: Mapping[str, Profile]
     tests: Mapping[str, Examples] = field(default_factory=dict)
 
-    def of(self, cell: Cell) -> list[Run]:
+    def of(self, cell: Place) -> list[Run]:
         """The runs of a cell that exist, by seed."""
         return [self.runs[cell.key, seed] for seed in cell.seeds if (cell.key, seed) in self.runs]
 
-    def done(self, cell: Cell) -> list[Run]:
+    def done(self, cell: Place) -> list[Run]:
         """The runs of a cell that ended well, by seed."""
         return [run for run in self.of(cell) if run.outcome is not None]
 
-    def outcomes(self, cell: Cell) -> dict[int, Outcome]:
+    def outcomes(self, cell: Place) -> dict[int, Outcome]:
         """What the runs of a cell that ended well left behind, by seed."""
         return {run.seed: run.outcome for run in self.of(cell) if run.outcome is not None}
+
+    def evaluated(self, cell: Place) -> dict[int, Evaluated]:
+        """The same of those that were made here, with what their files hold for pictures."""
+        return {seed: outcome for seed, outcome in self.outcomes(cell).items() if isinstance(outcome, Evaluated)}
 
 
 def load(inputs: CompareInput, results: Path) -> Loaded:
@@ -161,16 +180,17 @@ def _read_run(folder: Path, cell: Cell, seed: int, tests: _TestSets) -> Run:
     )
 
 
-def _read_outcome(path: Path, record: Json, metrics: Json, tests: _TestSets) -> Outcome:
+def _read_outcome(path: Path, record: Json, metrics: Json, tests: _TestSets) -> Evaluated:
     check_files(path, record, "predictions.npz", "history.csv")
     predictions = path.parent / "predictions.npz"
     with np.load(predictions, allow_pickle=False) as arrays:
         logits, y_true = arrays["logits"], arrays["y_true"]
         tests.same(record["dataset"], predictions, arrays["example_id"], y_true)
     predicted = logits.argmax(axis=1)
-    return Outcome(
+    return Evaluated(
         correct=predicted == y_true,
-        logits_digest=hashlib.sha256(logits.tobytes()).hexdigest(),
+        predicted=predicted,
+        predictions_digest=hashlib.sha256(logits.tobytes()).hexdigest(),
         history=pd.read_csv(path.parent / "history.csv"),
         confusion=np.array(metrics["confusion"], dtype=np.int64),
         mistakes=_mistakes(logits, predicted, y_true),

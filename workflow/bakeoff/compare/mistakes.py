@@ -20,7 +20,7 @@ def worst(cell: Cell, loaded: Loaded) -> list[Json]:
     `predicted` is the most frequent wrong answer, among equally frequent ones the most confident. Errors of one seed
     alone are kept only where a cell has no more.
     """
-    outcomes = loaded.outcomes(cell)
+    outcomes = loaded.evaluated(cell)
     if not outcomes:
         return []
     examples, names = loaded.tests[cell.dataset], loaded.done(cell)[0].class_names
@@ -47,7 +47,7 @@ def _answer(image: int, cell: Cell, loaded: Loaded) -> int:
     """What an image is mostly taken for by the seeds that get it wrong."""
     votes: Counter[int] = Counter()
     sure: dict[int, float] = {}
-    for outcome in loaded.outcomes(cell).values():
+    for outcome in loaded.evaluated(cell).values():
         at = np.searchsorted(outcome.mistakes.index, image)
         if at < outcome.mistakes.index.size and outcome.mistakes.index[at] == image:
             answer = int(outcome.mistakes.predicted[at])

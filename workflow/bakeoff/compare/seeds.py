@@ -14,7 +14,7 @@ import numpy as np
 from scipy import stats
 
 from bakeoff.compare.load import Loaded
-from bakeoff.compare.spec import Cell
+from bakeoff.compare.spec import Place
 
 FAR = 3.0
 """How many times more, or less, than expected is far off."""
@@ -69,35 +69,36 @@ def listed(seeds: Sequence[int]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def twins(cell: Cell, loaded: Loaded) -> list[tuple[int, ...]]:
+def twins(cell: Place, loaded: Loaded) -> list[tuple[int, ...]]:
     """The groups of two seeds or more that gave the same predictions, bit for bit."""
     found: dict[str, list[int]] = {}
     for seed, outcome in loaded.outcomes(cell).items():
-        found.setdefault(outcome.logits_digest, []).append(seed)
+        if outcome.predictions_digest is not None:
+            found.setdefault(outcome.predictions_digest, []).append(seed)
     return [tuple(seeds) for seeds in found.values() if len(seeds) > 1]
 
 
-def without_randomness(cell: Cell, loaded: Loaded) -> bool:
+def without_randomness(cell: Place, loaded: Loaded) -> bool:
     """Whether this is a control method, which profiles skip: fitted, not trained, so that seeds need change nothing."""
-    return all(loaded.profiles[ref.name].status == "skipped" for ref in cell.profiles)
+    return bool(cell.profiles) and all(loaded.profiles[ref.name].status == "skipped" for ref in cell.profiles)
 
 
-def failed(cell: Cell, loaded: Loaded) -> list[tuple[int, ...]]:
+def failed(cell: Place, loaded: Loaded) -> list[tuple[int, ...]]:
     """The seeds that ought to differ and do not."""
     return [] if without_randomness(cell, loaded) else twins(cell, loaded)
 
 
-def any_failed(cells: Sequence[Cell], loaded: Loaded) -> bool:
+def any_failed(cells: Sequence[Place], loaded: Loaded) -> bool:
     """Whether any of the cells repeats a run under another seed."""
     return any(failed(cell, loaded) for cell in cells)
 
 
-def spread(cell: Cell, loaded: Loaded) -> Spread | None:
+def spread(cell: Place, loaded: Loaded) -> Spread | None:
     """The spread of a cell's accuracy; None below two runs, and for seeds that need change nothing or failed to."""
-    outcomes = list(loaded.outcomes(cell).values())
-    if len(outcomes) < 2 or twins(cell, loaded):
+    rows = [outcome.correct for outcome in loaded.outcomes(cell).values() if outcome.correct is not None]
+    if len(rows) < 2 or twins(cell, loaded):
         return None
     # Counted, so that equal scores have no spread at all.
-    right = np.array([np.count_nonzero(outcome.correct) for outcome in outcomes])
-    images = outcomes[0].correct.size
-    return Spread(len(outcomes), float(1 - right.mean() / images), images, float(right.std(ddof=1) / images))
+    right = np.array([np.count_nonzero(correct) for correct in rows])
+    images = rows[0].size
+    return Spread(len(rows), float(1 - right.mean() / images), images, float(right.std(ddof=1) / images))

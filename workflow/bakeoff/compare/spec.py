@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator, model_validator
 
@@ -17,6 +17,8 @@ DataFolder = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,112}$")]
 Digest12 = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
 Digest16 = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 Level = Annotated[float, Field(gt=0, lt=1)]
+# One line of anybody's text: what a study made elsewhere calls its models.
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$")]
 
 
 class _Settings(BaseModel):
@@ -84,25 +86,19 @@ class ProbeRef(_Settings):
     code: Digest16
 
 
-class Cell(_Settings):
-    """One square of the grid, the seeds it is repeated with, and the digests that its records must carry.
+class Place(_Settings):
+    """One square of the grid and the seeds it is repeated with: all that the statistics need to know of it.
 
-    Its profiles are in the order of the study's conditions: the first is the one of all tables and plots.
+    Scores made elsewhere have no profiles; those of a study are in the order of its conditions, and the first is the
+    one of all tables and plots.
     """
 
-    dataset: Id
-    data: DataFolder | None = None
-    """Folder of the prepared images below results/data/, for pictures of them."""
-    model: Id
-    augmentation: Id
-    recipe: Id
-    spec: Digest12
+    dataset: Name
+    model: Name
+    augmentation: Name
+    recipe: Name
     seeds: Annotated[tuple[int, ...], Field(min_length=1)]
-    train_code: Digest16
-    evaluate_spec: Digest12
-    evaluate_code: Digest16
-    profiles: Annotated[tuple[ProfileRef, ...], Field(min_length=1)]
-    probe: ProbeRef | None = None
+    profiles: tuple[ProfileRef, ...] = ()
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -115,17 +111,35 @@ class Cell(_Settings):
         return "/".join(self.key)
 
 
-class CompareInput(CompareSettings):
-    """Everything that the step works from. Cells and their seeds are sorted: their order carries no meaning."""
+class Cell(Place):
+    """A square of a study's grid, with the digests that its records must carry."""
 
-    study: Id
+    dataset: Id
+    data: DataFolder | None = None
+    """Folder of the prepared images below results/data/, for pictures of them."""
+    model: Id
+    augmentation: Id
+    recipe: Id
+    spec: Digest12
+    train_code: Digest16
+    evaluate_spec: Digest12
+    evaluate_code: Digest16
+    profiles: Annotated[tuple[ProfileRef, ...], Field(min_length=1)]
+    probe: ProbeRef | None = None
+
+
+AnyPlace = TypeVar("AnyPlace", bound=Place)
+
+
+class Questions(CompareSettings):
+    """What is asked of which scores. Cells and their seeds are sorted: their order carries no meaning."""
+
     comparisons: Annotated[tuple[Comparison, ...], Field(min_length=1)]
-    cells: Annotated[tuple[Cell, ...], Field(min_length=1)]
-    partial: bool = False
+    cells: Annotated[tuple[Place, ...], Field(min_length=1)]
 
     @field_validator("cells")
     @classmethod
-    def _sorted(cls, cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
+    def _sorted(cls, cells: tuple[AnyPlace, ...]) -> tuple[AnyPlace, ...]:
         _refuse_twice("cell", [cell.label for cell in cells])
         for cell in cells:
             _refuse_twice(f"seed of {cell.label}", [str(seed) for seed in cell.seeds])
@@ -143,6 +157,14 @@ class CompareInput(CompareSettings):
                     f"of the study; choose from {', '.join(known)}"
                 )
         return self
+
+
+class CompareInput(Questions):
+    """Everything that the step works from."""
+
+    study: Id
+    cells: Annotated[tuple[Cell, ...], Field(min_length=1)]
+    partial: bool = False
 
 
 def _refuse_twice(what: str, names: list[str]) -> None:

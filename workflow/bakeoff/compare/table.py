@@ -13,16 +13,16 @@ from bakeoff.compare.grid import Group, groups, scores
 from bakeoff.compare.load import Loaded
 from bakeoff.compare.paired import Difference
 from bakeoff.compare.ranking import Standing, standings
-from bakeoff.compare.spec import AXES, CompareInput, Comparison
+from bakeoff.compare.spec import AXES, Comparison, Questions
 from bakeoff.provenance import Json, finite
 
 
-def rows(inputs: CompareInput, loaded: Loaded) -> list[Json]:
+def rows(inputs: Questions, loaded: Loaded) -> list[Json]:
     """The rows of comparison.json: by comparison, data set, context and metric, the baseline first, then candidates."""
     return [row for comparison in inputs.comparisons for row in _comparison_rows(comparison, inputs, loaded)]
 
 
-def _comparison_rows(comparison: Comparison, inputs: CompareInput, loaded: Loaded) -> Iterator[Json]:
+def _comparison_rows(comparison: Comparison, inputs: Questions, loaded: Loaded) -> Iterator[Json]:
     known = metrics(inputs, loaded)
     contrasts: list[Contrast] = []
     standing: list[Standing] = []
@@ -36,7 +36,7 @@ def _comparison_rows(comparison: Comparison, inputs: CompareInput, loaded: Loade
         yield _flat(row, judgement, place, known[row.metric].unit, loaded)
 
 
-def _standings(group: Group, metric: str, direction: str, inputs: CompareInput, loaded: Loaded) -> dict[str, Standing]:
+def _standings(group: Group, metric: str, direction: str, inputs: Questions, loaded: Loaded) -> dict[str, Standing]:
     strata = group.shared(*group.sides)
     sides = {value: group.cells(value, strata) for value in group.sides}
     costs = {value: cost_of(cells, loaded) for value, cells in sides.items()}
