@@ -39,7 +39,9 @@ def study(models, scale=1.0, direction="max", flip=False, names=None, order=None
 
 
 OF_THE_FAMILY = {"p_adj", "family_size", "stars", "verdict", "mde80", "dagger", "warnings"}
-OF_THE_RANKING = {"rank", "rank_lo", "rank_hi", "tied_with_best", "p_frontier"}
+OF_THE_RANKING = {
+    "rank", "rank_lo", "rank_hi", "rank_scope", "p_best", "tied_with_best", "p_frontier", "dominated_by",
+}  # fmt: skip
 UNITLESS = [
     "status", "n_pairs", "p_raw", "p_exact", "p_used", "p_method", "p_adj", "p_tost", "stars", "dagger", "verdict",
     "rank", "tied_with_best",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from statistics import fmean
 from typing import Any
 
 from bakeoff.compare.load import Loaded
 from bakeoff.compare.profiles import Profile
-from bakeoff.compare.spec import CompareInput, Place
+from bakeoff.compare.spec import COSTS, CompareInput, Place
 from bakeoff.provenance import Json
 
 # What no condition changes, so that any profile of the model can tell.
@@ -17,6 +18,15 @@ _MEASURED = (
     "latency_ms_p50", "latency_ms_p95", "throughput", "peak_memory_mb", "train_memory_mb", "joules_per_image",
     "condition",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A cost, and what it is uncertain by: medians of stretches of repeated timings, or its values by seed."""
+
+    value: float
+    blocks: tuple[float, ...] = ()
+    by_seed: Mapping[int, float] = field(default_factory=dict)
 
 
 def common(values: Iterable[Any]) -> Any:
@@ -42,6 +52,25 @@ def cost_of(cells: Sequence[Place], loaded: Loaded) -> Json:
     }
 
 
+def objectives(cells: Sequence[Place], loaded: Loaded) -> dict[str, Cost]:
+    """The costs of COSTS that are known of these cells."""
+    found = {name: Cost(value) for name, value in cost_of(cells, loaded).items() if name in COSTS and value is not None}
+    if "latency_ms_p50" in found:
+        blocks = next(loaded.profiles[cell.profiles[0].name].latency_blocks for cell in cells if cell.profiles)
+        found["latency_ms_p50"] = Cost(found["latency_ms_p50"].value, blocks=blocks)
+    if seconds := _train_seconds(cells, loaded):
+        found["train_seconds"] = Cost(fmean(seconds.values()), by_seed=seconds)
+    return found
+
+
+def _train_seconds(cells: Sequence[Place], loaded: Loaded) -> dict[int, float]:
+    """How long training took by seed, mean over the cells; only seeds of which all cells know it."""
+    each = [{run.seed: run.train_seconds for run in loaded.done(cell)} for cell in cells]
+    known = [{seed: value for seed, value in seconds.items() if value is not None} for seconds in each]
+    seeds = sorted(set.intersection(*map(set, known))) if known else []
+    return {seed: fmean(seconds[seed] for seconds in known) for seed in seeds}
+
+
 def _counted(cell: Place, loaded: Loaded) -> Profile:
     """The first profile of a cell in which the net was counted; the first of all when there is none."""
     profiles = [loaded.profiles[ref.name] for ref in cell.profiles]
@@ -59,4 +88,5 @@ def costs(inputs: CompareInput, loaded: Loaded) -> list[Json]:
 
 
 def _columns(profile: Profile) -> Json:
-    return {**asdict(profile), "marks": list(profile.marks)}
+    columns = {name: value for name, value in asdict(profile).items() if name != "latency_blocks"}
+    return {**columns, "marks": list(profile.marks)}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
 from bakeoff.compare.spec import Cell, CompareInput, ProfileRef
@@ -13,16 +13,19 @@ from bakeoff.errors import Refused
 from bakeoff.provenance import Json, read_record
 
 MISSING = "missing"
+# Requests in a row are alike, so what a latency is uncertain by is how this many stretches of them differ.
+_BLOCKS = 20
 
 
 @dataclass(frozen=True)
 class Profile:
-    """One profile; its fields are the columns of costs.csv. None is "no such number", and `reason` says why.
+    """One profile; all fields but the last are columns of costs.csv. None is "no such number", and `reason` says why.
 
     `asked` is the condition as the study has it, `condition` what that was on the machine at hand. `failure` is the
     reason in words for a table's cell; a control method has no costs and no failure either. Latencies are of one image
     in ms, throughput is in images/s with its interval and batch, memory in MB. `marks` are reasons not to trust the
     times, `anchor_ms` is the time of the net that all profiles of a study measure beside their own.
+    `latency_blocks` are the medians of 20 stretches of its requests, in order; none where no single time is known.
     """
 
     asked: str
@@ -60,6 +63,7 @@ class Profile:
     energy_reason: str | None = None
     anchor_ms: float | None = None
     marks: tuple[str, ...] = ()
+    latency_blocks: tuple[float, ...] = field(default=(), repr=False)
 
 
 def read_all(inputs: CompareInput, results: Path) -> dict[str, Profile]:
@@ -98,6 +102,7 @@ def _read(results: Path, cell: Cell, ref: ProfileRef, partial: bool) -> Profile:
         energy_reason=_part(record["energy"], "reason"),
         anchor_ms=_anchor(record["anchor"]),
         marks=tuple(record["marks"]),
+        latency_blocks=_blocks(_part(record["latency_ms"], "samples") or []),
         **{f"latency_ms_{name}": _part(record["latency_ms"], name) for name in ("p50", "p90", "p95", "p99")},
         throughput=_part(record["throughput"], "images_per_second"),
         throughput_lo=_part(record["throughput"], "lo"),
@@ -109,6 +114,14 @@ def _read(results: Path, cell: Cell, ref: ProfileRef, partial: bool) -> Profile:
 
 def _part(whole: Mapping[str, Any] | None, name: str) -> Any:
     return whole[name] if whole else None
+
+
+def _blocks(samples: Sequence[float]) -> tuple[float, ...]:
+    """The medians of stretches of equal length; none of so few requests that a stretch would be one of them."""
+    length = len(samples) // _BLOCKS
+    if length < 2:
+        return ()
+    return tuple(median(samples[length * i : length * (i + 1)]) for i in range(_BLOCKS))
 
 
 def _memory_reason(memory: Mapping[str, Mapping[str, Any]]) -> str | None:

@@ -6,17 +6,22 @@ from collections import Counter
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationInfo, field_validator, model_validator
 
 Axis = Literal["dataset", "model", "augmentation", "recipe"]
 Correction = Literal["holm", "bh", "none"]
 AXES: tuple[Axis, ...] = ("dataset", "model", "augmentation", "recipe")
+# What a frontier may be drawn against: columns of the comparison, all better when small.
+COSTS = ("macs", "params", "latency_ms_p50", "size_mb", "peak_memory_mb", "train_seconds", "joules_per_image")
+# Clocks: what the anchor net of two profiles may differ by. Energy counters: Yang et al. 2023, arXiv:2312.02741.
+_TOLERANCE = {"latency_ms_p50": 0.03, "train_seconds": 0.03, "joules_per_image": 0.05}
 
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,99}$")]
 DataFolder = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,112}$")]
 Digest12 = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
 Digest16 = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 Level = Annotated[float, Field(gt=0, lt=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 # One line of anybody's text: what a study made elsewhere calls its models.
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$")]
 
@@ -26,7 +31,11 @@ class _Settings(BaseModel):
 
 
 class CompareSettings(_Settings):
-    """How differences are judged. `alpha` gives one star a level; `rope` the margin of equivalence of a metric."""
+    """How differences are judged. `alpha` gives one star a level; `rope` the margin of equivalence of a metric.
+
+    `tolerance` is the share by which two values of a cost, or of the metric, may differ and count as equal on a
+    frontier.
+    """
 
     metric: Id = "accuracy"
     alpha: Annotated[tuple[Level, ...], Field(min_length=1, max_length=3)] = (0.05, 0.01)
@@ -34,6 +43,9 @@ class CompareSettings(_Settings):
     n_resamples: Annotated[int, Field(ge=100)] = 10_000
     rng_seed: Annotated[int, Field(ge=0)] = 0
     rope: dict[Id, PositiveFloat] = Field(default_factory=lambda: {"accuracy": 0.005})
+    tie_decimals: Annotated[int, Field(ge=0, le=15)] | None = None
+    """Decimals to which scores are rounded before data sets rank them; null: those of floats that can be told apart."""
+    tolerance: dict[Id, Share] = Field(default_factory=lambda: dict(_TOLERANCE))
 
     @field_validator("alpha")
     @classmethod
@@ -41,6 +53,15 @@ class CompareSettings(_Settings):
         if any(left <= right for left, right in pairwise(alpha)):
             raise ValueError("must descend, one level a star, as in [0.05, 0.01]")
         return alpha
+
+    @field_validator("tolerance")
+    @classmethod
+    def _of_costs(cls, tolerance: dict[str, float], info: ValidationInfo) -> dict[str, float]:
+        known = (*COSTS, info.data.get("metric", "accuracy"))
+        unknown = [name for name in tolerance if name not in known]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is no cost and not the metric; choose from {', '.join(known)}")
+        return {**_TOLERANCE, **tolerance}
 
 
 def _other_axes(data: dict[str, Any]) -> tuple[Axis, ...]:
@@ -99,6 +120,8 @@ class Place(_Settings):
     recipe: Name
     seeds: Annotated[tuple[int, ...], Field(min_length=1)]
     profiles: tuple[ProfileRef, ...] = ()
+    combined: bool = False
+    """Made from other cells' runs: a candidate like any other, but no level of the model in a factorial view."""
 
     @property
     def key(self) -> tuple[str, str, str, str]:

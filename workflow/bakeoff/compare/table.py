@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bakeoff.compare import seeds
 from bakeoff.compare.cells import ends, metrics, train_seconds
-from bakeoff.compare.contrast import Contrast, contrast, rng_for
+from bakeoff.compare.contrast import Contrast, contrast
 from bakeoff.compare.costs import common, cost_of
 from bakeoff.compare.families import Judgement, judge
-from bakeoff.compare.grid import Group, groups, scores
+from bakeoff.compare.frontier import Place
+from bakeoff.compare.frontiers import JOINT, worth
+from bakeoff.compare.grid import groups
 from bakeoff.compare.load import Loaded
 from bakeoff.compare.paired import Difference
+from bakeoff.compare.pool import Pool, pool
 from bakeoff.compare.ranking import Standing, standings
 from bakeoff.compare.spec import AXES, Comparison, Questions
 from bakeoff.provenance import Json, finite
@@ -25,39 +27,33 @@ def rows(inputs: Questions, loaded: Loaded) -> list[Json]:
 def _comparison_rows(comparison: Comparison, inputs: Questions, loaded: Loaded) -> Iterator[Json]:
     known = metrics(inputs, loaded)
     contrasts: list[Contrast] = []
-    standing: list[Standing] = []
+    placed: list[tuple[Standing, Place | None]] = []
     for group in groups(comparison, inputs.cells):
         for name, metric in known.items():
-            places = _standings(group, name, metric.direction, inputs, loaded)
+            models = pool(group, name, metric.direction, inputs, loaded)
+            standing, place = _standings(models, inputs), worth(models, JOINT, name, inputs.tolerance)
             for candidate in sorted(group.sides, key=lambda value: (value != comparison.baseline, value)):
                 contrasts.append(contrast(group, candidate, name, metric.direction, loaded, inputs))
-                standing.append(places[candidate])
-    for row, judgement, place in zip(contrasts, judge(contrasts, inputs), standing, strict=True):
-        yield _flat(row, judgement, place, known[row.metric].unit, loaded)
+                placed.append((standing[candidate], place.get(candidate)))
+    for row, judgement, places in zip(contrasts, judge(contrasts, inputs), placed, strict=True):
+        yield _flat(row, judgement, *places, known[row.metric].unit, loaded)
 
 
-def _standings(group: Group, metric: str, direction: str, inputs: Questions, loaded: Loaded) -> dict[str, Standing]:
-    strata = group.shared(*group.sides)
-    sides = {value: group.cells(value, strata) for value in group.sides}
-    costs = {value: cost_of(cells, loaded) for value, cells in sides.items()}
-    key = ("rank", group.comparison.name, group.dataset, dict(group.context), metric)
+def _standings(models: Pool, inputs: Questions) -> dict[str, Standing]:
     return standings(
-        {value: scores(cells, loaded, metric) for value, cells in sides.items()},
-        {value: _numbers(cost["macs"], cost["latency_ms_p50"]) for value, cost in costs.items()},
-        direction,
+        models.scores,
+        models.draws,
+        models.direction,
         inputs.alpha[0],
-        rng_for(inputs.rng_seed, *key),
+        models.rng("tied"),
         inputs.n_resamples,
-        {value for value, cells in sides.items() if seeds.any_failed(cells, loaded)},
+        models.untested,
     )
 
 
-def _numbers(*values: float | None) -> list[float] | None:
-    numbers = [value for value in values if value is not None]
-    return numbers if len(numbers) == len(values) else None
-
-
-def _flat(row: Contrast, judgement: Judgement, standing: Standing, unit: str, loaded: Loaded) -> Json:
+def _flat(
+    row: Contrast, judgement: Judgement, standing: Standing, place: Place | None, unit: str, loaded: Loaded
+) -> Json:
     group, comparison = row.group, row.group.comparison
     difference = row.difference or Difference("no_pairs")
     crossed = row.crossed
@@ -102,8 +98,11 @@ def _flat(row: Contrast, judgement: Judgement, standing: Standing, unit: str, lo
         "mde80": judgement.mde80,
         "rank": standing.rank,
         **ends("rank_lo", "rank_hi", standing.interval),
+        "rank_scope": standing.scope,
+        "p_best": standing.p_best,
         "tied_with_best": standing.tied_with_best,
-        "p_frontier": standing.p_frontier,
+        "p_frontier": place.p_frontier if place else None,
+        "dominated_by": dict(place.dominated_by) if place else {},
         **cost_of(row.cells, loaded),
         "train_seconds": train_seconds(row.cells, loaded),
         "status": difference.status if row.difference else "baseline",

@@ -1,0 +1,95 @@
+"""The models of one group side by side, on one metric: their scores, their costs, and draws of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bakeoff.compare import costs, paired, resampling, seeds
+from bakeoff.compare.contrast import rng_for
+from bakeoff.compare.costs import Cost
+from bakeoff.compare.crossed import crossed_test
+from bakeoff.compare.grid import Group, correctness, scores
+from bakeoff.compare.load import Loaded
+from bakeoff.compare.paired import FloatArray, Interval
+from bakeoff.compare.resampling import Draws, Scores
+from bakeoff.compare.spec import Place, Questions
+
+
+@dataclass(frozen=True)
+class Pool:
+    """All values of a group's factor in the settings that all of them have.
+
+    `correct` are scores by seed and image [S, N], where every model has them; `costs` those that are known of each;
+    `untested` are the models whose seeds are no repetitions. `question` is what the pool's random numbers depend on.
+    """
+
+    question: tuple[object, ...]
+    direction: str
+    scores: Scores
+    correct: Mapping[str, FloatArray] | None
+    costs: Mapping[str, Mapping[str, Cost]]
+    untested: frozenset[str]
+    draws: Draws
+    rng_seed: int
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """The pool's own generator for one purpose."""
+        return rng_for(self.rng_seed, purpose, *self.question)
+
+    def interval(self, name: str) -> Interval | None:
+        """95 % interval of a model's own mean, for new seeds and, where images are known, new images; or None."""
+        if name in self.untested:
+            return None
+        if self.correct is None:
+            return paired.t_interval(np.array(list(self.scores[name].values())))
+        by_image = self.correct[name]
+        if len(by_image) == 1:
+            return paired.t_interval(by_image[0])
+        crossed = crossed_test(by_image)
+        return crossed.ci if crossed else None
+
+    def cost_draws(self, name: str, cost: str) -> FloatArray:
+        """A cost that is known, in each draw: [1] when it has no error, else [B], as many as the draws of scores.
+
+        The median of repeated timings over drawn stretches of them; the mean over the drawn seeds.
+        """
+        known = self.costs[name][cost]
+        if known.by_seed:
+            return self.draws.mean(known.by_seed)
+        if not known.blocks:
+            return np.array([known.value])
+        blocks, n_draws = np.array(known.blocks), self.draws.times.shape[1]
+        # Of the timings alone, so that a model more changes nobody's.
+        rng = rng_for(self.rng_seed, "cost", cost, known.value)
+        medians = np.median(blocks[rng.integers(blocks.size, size=(n_draws, blocks.size))], axis=1)
+        drawn: FloatArray = known.value * medians / np.median(blocks)
+        return drawn
+
+
+def pool(group: Group, metric: str, direction: str, inputs: Questions, loaded: Loaded) -> Pool:
+    """Gather the models of `group`. Their draws depend on the question, not on the order of anything."""
+    strata = group.shared(*group.sides)
+    sides = {value: group.cells(value, strata) for value in group.sides}
+    by_seed = {value: scores(cells, loaded, metric) for value, cells in sides.items()}
+    correct = _correct(sides, by_seed, loaded) if metric == "accuracy" else None
+    question = (group.comparison.name, group.dataset, dict(group.context), metric)
+    return Pool(
+        question=question,
+        direction=direction,
+        scores=by_seed,
+        correct=correct,
+        costs={value: costs.objectives(cells, loaded) for value, cells in sides.items()},
+        untested=frozenset(value for value, cells in sides.items() if seeds.any_failed(cells, loaded)),
+        draws=resampling.draw(by_seed, correct, rng_for(inputs.rng_seed, "rank", *question), inputs.n_resamples),
+        rng_seed=inputs.rng_seed,
+    )
+
+
+def _correct(sides: Mapping[str, Sequence[Place]], by_seed: Scores, loaded: Loaded) -> dict[str, FloatArray] | None:
+    """Correctness of all models that have scores; None where that of any is not known."""
+    known = {value: correctness(sides[value], loaded, sorted(seeds)) for value, seeds in by_seed.items() if seeds}
+    complete = {value: shares for value, shares in known.items() if shares is not None}
+    return complete if len(complete) == len(known) else None

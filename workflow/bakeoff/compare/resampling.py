@@ -1,0 +1,113 @@
+"""Draws of seeds and of test images, the same for all models: what ranks and frontiers are uncertain by.
+
+Seeds and images are drawn with replacement, each by themselves (the crossed, or pigeonhole, bootstrap: Owen 2007,
+doi:10.1214/07-AOAS122). Its variance is a little too large where the two interact, and too small, as that of every
+bootstrap, at few seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from bakeoff.compare.paired import FloatArray
+
+Scores = Mapping[str, Mapping[int, float]]
+Scope = Literal["seeds+images", "seeds", "images"]
+
+# Up to here all n^n draws of seeds are taken, each as often: 3125 at five seeds.
+_MAX_ENUMERATED = 5
+# Numbers in one block of image draws: 32 MB.
+_BLOCK = 8_000_000
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Mean score of `names` [K] in each draw, `means` [K, B]; NaN where a model has none of the seeds drawn.
+
+    `times` [S, B] says how often each of `seeds` was drawn, `images` whether images were drawn beside them.
+    """
+
+    names: tuple[str, ...]
+    seeds: tuple[int, ...]
+    times: FloatArray
+    means: FloatArray
+    images: bool
+
+    def scope(self, n_seeds: int) -> Scope | None:
+        """What the draws of a model with so many seeds stand for."""
+        if n_seeds < 2:
+            return "images" if self.images else None
+        return "seeds+images" if self.images else "seeds"
+
+    def mean(self, by_seed: Mapping[int, float]) -> FloatArray:
+        """The mean of other numbers by seed in the same draws: [B], NaN where none of their seeds was drawn."""
+        mean: FloatArray = _means({"": by_seed}, self.seeds, self.times)[0]
+        return mean
+
+
+def draw(scores: Scores, correct: Mapping[str, FloatArray] | None, rng: np.random.Generator, n_resamples: int) -> Draws:
+    """About `n_resamples` draws of the models that have scores, sorted by name.
+
+    Seeds are drawn from all that any model has; a model's mean is over those of the draw that it has. `correct` are
+    the models' scores by seed and image [S, N], seeds in order; without it the images stay as they are.
+    """
+    names = tuple(sorted(name for name in scores if scores[name]))
+    seeds = tuple(sorted({seed for name in names for seed in scores[name]}))
+    times = _seed_draws(len(seeds), rng, n_resamples)
+    chosen = {name: scores[name] for name in names}
+    if correct is None or not names:
+        return Draws(names, seeds, times, _means(chosen, seeds, times), images=False)
+    runs = np.concatenate([correct[name] for name in names]).astype(np.float32)
+    return Draws(names, seeds, times, _means(chosen, seeds, times, runs, rng), images=True)
+
+
+def _seed_draws(n: int, rng: np.random.Generator, n_resamples: int) -> FloatArray:
+    """How often each of `n` seeds is in each draw: [n, B]. While there are few possible draws, all equally often."""
+    if not 0 < n <= _MAX_ENUMERATED:
+        times = rng.multinomial(n, np.full(n, 1 / n), size=n_resamples).T if n else np.zeros((0, n_resamples))
+        return times.astype(float)
+    drawn = np.array(list(product(range(n), repeat=n)))
+    every = np.array([(drawn == seed).sum(axis=1) for seed in range(n)], dtype=float)
+    return np.tile(every, max(1, round(n_resamples / len(drawn))))
+
+
+def _means(
+    scores: Scores,
+    seeds: tuple[int, ...],
+    times: FloatArray,
+    runs: npt.NDArray[np.float32] | None = None,
+    rng: np.random.Generator | None = None,
+) -> FloatArray:
+    """Weighted means [K, B] over each model's seeds; with `runs` [all its runs, N] over drawn images too."""
+    place = {seed: i for i, seed in enumerate(seeds)}
+    known = [[(place[seed], by_seed[seed]) for seed in sorted(by_seed) if seed in place] for by_seed in scores.values()]
+    starts = np.cumsum([0, *map(len, known)])
+    totals = np.empty((len(known), times.shape[1]))
+    step = times.shape[1] if runs is None else max(1, _BLOCK // runs.shape[1])
+    for first in range(0, times.shape[1], step):
+        block = slice(first, first + step)
+        of_runs = None
+        if runs is not None and rng is not None:
+            counted = runs @ _image_draws(runs.shape[1], times[:, block].shape[1], rng).T
+            of_runs = counted.astype(float) / runs.shape[1]
+        for k, pairs in enumerate(known):
+            weights = times[[i for i, _ in pairs], block]
+            values = np.array([value for _, value in pairs])[:, None]
+            if of_runs is not None:
+                values = of_runs[starts[k] : starts[k + 1]]
+            total = weights.sum(axis=0)
+            sums = (weights * values).sum(axis=0)
+            totals[k, block] = np.divide(sums, total, out=np.full(total.shape, np.nan), where=total > 0)
+    return totals
+
+
+def _image_draws(n: int, draws: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """How often each of `n` images is in each draw: [draws, n]. Counts of correct answers stay whole in float32."""
+    drawn = rng.integers(n, size=(draws, n)) + n * np.arange(draws)[:, None]
+    return np.bincount(drawn.ravel(), minlength=draws * n).reshape(draws, n).astype(np.float32)
