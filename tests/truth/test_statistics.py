@@ -206,11 +206,11 @@ def test_crossed_test_agrees_with_an_analysis_of_variance():
     assert found.se == pytest.approx(np.sqrt(total / d.size))
     assert found.df == pytest.approx(total**2 / (ms_seed**2 / (seeds - 1)))
     assert found.p == pytest.approx(2 * stats.t.sf(abs(d.mean()) / found.se, found.df))
-    assert found.var_seed == pytest.approx((ms_seed - ms_inter) / images)
-    assert found.var_image == pytest.approx((ms_image - ms_inter) / seeds)
-    assert found.var_inter == pytest.approx(ms_inter)
+    assert found.components.seed == pytest.approx((ms_seed - ms_inter) / images)
+    assert found.components.image == pytest.approx((ms_image - ms_inter) / seeds)
+    assert found.components.inter == pytest.approx(ms_inter)
     assert found.se**2 == pytest.approx(
-        found.var_seed / seeds + found.var_image / images + found.var_inter / (seeds * images)
+        found.components.seed / seeds + found.components.image / images + found.components.inter / (seeds * images)
     )
 
 

@@ -13,31 +13,44 @@ import numpy as np
 from scipy import stats
 
 from bakeoff.compare.paired import LEVEL, RESOLUTION, FloatArray, Interval
+from bakeoff.compare.planning import Components
 
 
 @dataclass(frozen=True)
 class Crossed:
     """Mean difference of correctness with its interval and p for new seeds and new images, and where its noise is from.
 
-    The variance of the mean is var_seed/S + var_image/N + var_inter/(S·N). `seeds_vary` is False when all seeds gave
-    the same mean: then only the images are random and `df` is infinite (a z-test).
+    The variance of the mean is var_seed/S + var_image/N + var_inter/(S·N); without pairs of seeds there are no such
+    components. `seeds_vary` is False when all seeds gave the same mean: then only the images are random and `df` is
+    infinite (a z-test).
     """
 
     diff: float
     se: float
     df: float
     p: float
-    var_seed: float
-    var_image: float
-    var_inter: float
+    seeds: int
     images: int
     seeds_vary: bool
+    components: Components | None
 
     @property
     def ci(self) -> Interval:
         """95 % interval of the difference."""
         half = float(stats.t.ppf((1 + LEVEL) / 2, self.df)) * self.se
         return self.diff - half, self.diff + half
+
+    @property
+    def gain_double_seeds(self) -> float | None:
+        """The fraction by which twice as many seeds would shrink the interval."""
+        c = self.components
+        return c.gain(self.seeds, self.images, 2 * self.seeds, self.images) if c else None
+
+    @property
+    def gain_double_images(self) -> float | None:
+        """The fraction by which twice as many test images would shrink the interval."""
+        c = self.components
+        return c.gain(self.seeds, self.images, self.seeds, 2 * self.images) if c else None
 
     def p_tost(self, margin: float) -> float:
         """The p of "the difference is smaller than `margin` for new seeds and images" (two one-sided tests).
@@ -53,39 +66,70 @@ class Crossed:
 def crossed_test(d: FloatArray) -> Crossed | None:
     """Test the mean of `d` [S seeds, N images], correctness of the candidate minus that of the baseline, against zero.
 
-    Two-way table without replication. None when there are fewer than two seeds or images, and when every image
-    differs alike at every seed, which leaves nothing to estimate a variance from.
+    Two-way table without replication. Of other metrics `d` are jackknife pseudo-values (`bakeoff.compare.jackknife`).
+    None when there are fewer than two seeds or images, and when every image differs alike at every seed, which leaves
+    nothing to estimate a variance from.
     """
     seeds, images = d.shape
     if min(seeds, images) < 2:
         return None
-    mean, by_seed, by_image = float(d.mean()), d.mean(axis=1), d.mean(axis=0)
-    ms_seed = images * float(by_seed.var(ddof=1))
-    ms_image = seeds * float(by_image.var(ddof=1))
-    residual = d - by_seed[:, None] - by_image[None, :] + mean
-    ms_inter = float((residual**2).sum()) / ((seeds - 1) * (images - 1))
-
-    seeds_vary = bool(np.ptp(by_seed) > RESOLUTION)
+    ms_seed, ms_image, ms_inter = _mean_squares(d)
+    seeds_vary = bool(np.ptp(d.mean(axis=1)) > RESOLUTION)
     if seeds_vary:
         total = ms_seed + max(ms_image - ms_inter, 0.0)
         df = total**2 / (ms_seed**2 / (seeds - 1))
     else:
         total, df = ms_image, math.inf
-    se = math.sqrt(total / (seeds * images))
+    components = Components(
+        seed=max(ms_seed - ms_inter, 0.0) / images, image=max(ms_image - ms_inter, 0.0) / seeds, inter=ms_inter
+    )
+    mean, se = float(d.mean()), math.sqrt(total / (seeds * images))
+    return _tested(mean, se, df, seeds, images, seeds_vary, components)
+
+
+def nested_test(candidate: FloatArray, baseline: FloatArray) -> Crossed | None:
+    """The same of two sides that share the images, but no seed: correctness [S, N] of each, S of its own.
+
+    Each side's seeds have a variance of their own; the images' is that of the difference of the two means (readers
+    nested within treatments, Hillis 2007). At equal S it has the terms of the crossed test. None as there.
+    """
+    images = candidate.shape[1]
+    if min(len(candidate), len(baseline), images) < 2:
+        return None
+    by_seeds, by_both, df_terms = 0.0, 0.0, 0.0
+    for side in (candidate, baseline):
+        ms_seed, _, ms_inter = _mean_squares(side)
+        by_seeds += ms_seed / side.size
+        by_both += ms_inter / side.size
+        df_terms += (ms_seed / side.size) ** 2 / (len(side) - 1)
+    by_image = candidate.mean(axis=0) - baseline.mean(axis=0)
+    by_images = float(by_image.var(ddof=1)) / images
+    seeds_vary = any(np.ptp(side.mean(axis=1)) > RESOLUTION for side in (candidate, baseline))
+    if seeds_vary:
+        total = by_seeds + max(by_images - by_both, 0.0)
+        df = total**2 / df_terms
+    else:
+        total, df = by_images, math.inf
+    fewest = min(len(candidate), len(baseline))
+    return _tested(float(by_image.mean()), math.sqrt(total), df, fewest, images, seeds_vary, None)
+
+
+def _mean_squares(table: FloatArray) -> tuple[float, float, float]:
+    """Of seeds, of images, and of what is left, of a two-way table [S, N]."""
+    seeds, images = table.shape
+    by_seed, by_image = table.mean(axis=1), table.mean(axis=0)
+    residual = table - by_seed[:, None] - by_image[None, :] + table.mean()
+    ms_inter = float(np.einsum("sn,sn->", residual, residual)) / ((seeds - 1) * (images - 1))
+    return images * float(by_seed.var(ddof=1)), seeds * float(by_image.var(ddof=1)), ms_inter
+
+
+def _tested(
+    mean: float, se: float, df: float, seeds: int, images: int, seeds_vary: bool, components: Components | None
+) -> Crossed | None:
     if se <= RESOLUTION / images:
         if abs(mean) > RESOLUTION:
             return None
         se, p = 0.0, 1.0
     else:
         p = 2 * float(stats.t.sf(abs(mean) / se, df))
-    return Crossed(
-        diff=mean,
-        se=se,
-        df=df,
-        p=p,
-        var_seed=max(ms_seed - ms_inter, 0.0) / images,
-        var_image=max(ms_image - ms_inter, 0.0) / seeds,
-        var_inter=ms_inter,
-        images=images,
-        seeds_vary=seeds_vary,
-    )
+    return Crossed(mean, se, df, p, seeds, images, seeds_vary, components)

@@ -33,7 +33,7 @@ RESOLUTION = 1e-6
 ROUNDING = 1e-12
 
 Status = Literal["ok", "zero_variance", "identical", "identical_seeds", "unpaired", "two_seeds", "one_seed", "no_pairs"]
-Method = Literal["paired_t", "sign_flip", "welch", "identical"]
+Method = Literal["paired_t", "nadeau_bengio", "sign_flip", "welch", "identical"]
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,10 @@ class Summary:
 class Difference:
     """Candidate minus baseline, and what the tests say of it.
 
-    `p_raw` is the t-test's, `p_exact` that of the sign flips, `p_used` the one that may give stars (null: no test may),
-    `p_method` where it is from. `p_floor` is the smallest p that an exact test could give with so few seeds: a star
-    below it rests on normality alone.
+    `p_raw` is the t-test's, `p_exact` that of the sign flips, `p_nb` that of the corrected resampled t-test where
+    splits are drawn anew, `p_used` the one that may give stars (null: no test may), `p_method` where it is from. `se`
+    and `ci` are those of the t-test that counts. `p_floor` is the smallest p that an exact test could give with so few
+    seeds: a star below it rests on normality alone.
     """
 
     status: Status
@@ -64,6 +65,7 @@ class Difference:
     df: float | None = None
     p_raw: float | None = None
     p_exact: float | None = None
+    p_nb: float | None = None
     p_used: float | None = None
     p_method: Method | None = None
     p_floor: float | None = None
@@ -125,24 +127,29 @@ def _resampled_means(values: FloatArray, rng: np.random.Generator, n_resamples: 
 
 
 def compare(
-    candidate: Mapping[int, float], baseline: Mapping[int, float], rng: np.random.Generator, n_resamples: int
+    candidate: Mapping[int, float],
+    baseline: Mapping[int, float],
+    rng: np.random.Generator,
+    n_resamples: int,
+    overlap: float = 0.0,
 ) -> Difference:
     """The difference between two models from their scores by seed: paired by seed, Welch's when no seed is shared.
 
-    Scores must be finite. `rng` and `n_resamples` serve the sign flips of more than MAX_ENUMERATED pairs.
+    Scores must be finite. `rng` and `n_resamples` serve the sign flips of more than MAX_ENUMERATED pairs. `overlap` is
+    n_test/n_train where each seed has a split of its own into training and test images, else 0.
     """
     shared = tuple(sorted(candidate.keys() & baseline.keys()))
     if shared:
         a, b = (np.array([side[seed] for seed in shared], dtype=float) for side in (candidate, baseline))
-        return _paired(a, b, shared, rng, n_resamples)
+        return _paired(a, b, shared, rng, n_resamples, overlap)
     if min(len(candidate), len(baseline)) < 2:
         return Difference("no_pairs")
     a, b = (np.array([side[seed] for seed in sorted(side)], dtype=float) for side in (candidate, baseline))
-    return _welch(a, b)
+    return welch(a, b)
 
 
 def _paired(
-    a: FloatArray, b: FloatArray, seeds: tuple[int, ...], rng: np.random.Generator, n_resamples: int
+    a: FloatArray, b: FloatArray, seeds: tuple[int, ...], rng: np.random.Generator, n_resamples: int, overlap: float
 ) -> Difference:
     d = a - b
     n = d.size
@@ -164,27 +171,33 @@ def _paired(
             p_method="sign_flip" if enough else None, p_floor=p_floor,
         )  # fmt: skip
     test = stats.ttest_rel(a, b)
-    ci = test.confidence_interval(LEVEL)
     std = float(d.std(ddof=1))
+    # Nadeau & Bengio (2003): splits drawn anew overlap, so their differences are no independent ones.
+    se = std * math.sqrt(1 / n + overlap)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * se
+    p_nb = 2 * float(stats.t.sf(abs(diff) / se, n - 1)) if overlap else None
+    p_counts = float(test.pvalue) if p_nb is None else p_nb
     return Difference(
         status="ok" if enough else "two_seeds",
         seeds=seeds,
         diff=diff,
         std=std,
-        se=std / math.sqrt(n),
-        ci=(float(ci.low), float(ci.high)),
+        se=se,
+        ci=(diff - half, diff + half),
         t=float(test.statistic),
         df=float(test.df),
         p_raw=float(test.pvalue),
         p_exact=p_exact,
-        p_used=float(test.pvalue) if enough else None,
-        p_method="paired_t" if enough else None,
+        p_nb=p_nb,
+        p_used=p_counts if enough else None,
+        p_method=("nadeau_bengio" if overlap else "paired_t") if enough else None,
         p_floor=p_floor,
         d_z=diff / std,
     )
 
 
-def _welch(a: FloatArray, b: FloatArray) -> Difference:
+def welch(a: FloatArray, b: FloatArray) -> Difference:
+    """The difference between the means of `a` and `b`, each of two scores or more that nothing pairs (Welch 1947)."""
     diff = float(a.mean() - b.mean())
     smallest = resolution(a, b)
     if max(np.ptp(a), np.ptp(b)) <= smallest:  # nothing varies on either side, and nothing pairs them: no test is left

@@ -57,6 +57,7 @@ def _flat(
     group, comparison = row.group, row.group.comparison
     difference = row.difference or Difference("no_pairs")
     crossed = row.crossed
+    components = crossed.components if crossed else None
     flat: Json = {
         "dataset": group.dataset,
         "comparison": comparison.name,
@@ -92,9 +93,9 @@ def _flat(
         "crossed_df": crossed.df if crossed else None,
         "crossed_p": crossed.p if crossed else None,
         "crossed_p_adj": judgement.crossed_p_adj,
-        "var_seed": crossed.var_seed if crossed else None,
-        "var_image": crossed.var_image if crossed else None,
-        "var_inter": crossed.var_inter if crossed else None,
+        "var_seed": components.seed if components else None,
+        "var_image": components.image if components else None,
+        "var_inter": components.inter if components else None,
         "mde80": judgement.mde80,
         "rank": standing.rank,
         **ends("rank_lo", "rank_hi", standing.interval),
