@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,9 @@ import pytest
 from study_fixture import TINY, bakeoff, grid
 
 from bakeoff import studyfile
+from bakeoff.commands.plan import make
 from bakeoff.grid import Cell, Grid
-from bakeoff.plan import Item, describe, examine
+from bakeoff.plan import examine
 from bakeoff.provenance import write_record
 
 SMALL: dict[str, Any] = {"models": ["lenet5"], "augmentations": ["none"], "seeds": [0, 1]}
@@ -31,12 +34,12 @@ def with_recipe(**changes: Any) -> Grid:
     return small(recipes={"default": {**RECIPE, **changes}})
 
 
-def write_run(of: Grid, cell: Cell, seed: int) -> Path:
+def write_run(of: Grid, cell: Cell, seed: int, **facts: Any) -> Path:
     folder = cell.run_dir(seed)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "predictions.npz").write_text("predictions")
     record = folder / "run.json"
-    body = {"train_seconds": 1.5}
+    body = {"train_seconds": 1.5, **facts}
     write_record(record, "run", of.train_spec(cell), of.train_code(cell), body, [folder / "predictions.npz"])
     return record
 
@@ -51,21 +54,25 @@ def write_all(of: Grid) -> list[Path]:
 
 
 def reasons(of: Grid) -> list[str | None]:
-    return [item.reason for item in examine(of)]
+    """Of the runs and profiles."""
+    return [item.reason for item in examine(of) if item.step in ("train", "profile")]
 
 
 def test_everything_is_new_at_first() -> None:
     found = examine(grid())
-    assert {item.reason for item in found} == {"new"}
-    assert [item.step for item in found] == ["train"] * 12 + ["profile"] * 2
-    assert found[0].name == "digits/lenet5/none/default seed 0"
+    assert Counter((item.step, item.reason) for item in found) == {
+        ("prepare", "new"): 1,
+        ("train", "new"): 12,
+        ("profile", "new"): 2,
+        ("evaluate", "its run is to do"): 12,
+        ("compare", "what it compares is to do"): 1,
+    }
+    assert found[1].name == "digits/lenet5/none/default seed 0"
 
 
 def test_what_is_done_is_cached() -> None:
     write_all(small())
-    found = examine(small())
-    assert [item.reason for item in found] == [None, None, None]
-    assert [item.train_seconds for item in found] == [1.5, 1.5, None]
+    assert reasons(small()) == [None, None, None]
     assert reasons(small(seeds=[0, 1, 2])) == [None, None, "new", None]
 
 
@@ -124,22 +131,41 @@ def test_a_lost_file_is_told() -> None:
     assert reasons(small()) == ["predictions.npz is missing", None, None]
 
 
-def test_the_text_counts_and_names() -> None:
-    write_all(small())
-    items = examine(small(seeds=[0, 1, 2, 3]))
-    text = describe(small(seeds=[0, 1, 2, 3]), items)
-    assert "Study tiny: 4 runs in 1 cells, 1 profiles" in text
-    assert "runs: 2 cached, 2 to do" in text
-    assert "   2 because new" in text
-    assert "    digits/lenet5/none/default seed 3: new" in text
-    assert "profiles: 1 cached, 0 to do" in text
+def test_what_comes_after_a_run_waits_for_it_and_follows_it() -> None:
+    def after(of: Grid) -> list[tuple[str, str | None]]:
+        return [(item.step, item.reason) for item in examine(of) if item.step in ("evaluate", "compare")]
+
+    of = small()
+    records = write_all(of)
+    assert after(of) == [("evaluate", "new")] * 2 + [("compare", "what it compares is to do")]
+    for record in records:
+        body = {"run_digest": json.loads(record.read_text())["record_digest"]}
+        write_record(record.parent / "metrics.json", "metrics", of.evaluate_spec, of.evaluate_code, body)
+    assert after(of) == [("evaluate", None)] * 2 + [("compare", "what it compares is to do")]  # no data are there
+    assert after(small(evaluate={"worst": 10}))[0] == ("evaluate", "settings changed")
+    write_run(of, of.cells[0], 0, train_seconds=9.0)
+    assert after(of)[0] == ("evaluate", "its run was made again")
+    records[1].unlink()
+    assert after(of)[1] == ("evaluate", "its run is to do")
 
 
-def test_a_long_plan_is_cut() -> None:
-    items = [Item("train", f"run {i}", "new") for i in range(50)]
-    text = describe(small(), items)
-    assert text.count(": new") == 20
-    assert "... and 30 more" in text
+def test_probes_and_ensembles_are_counted() -> None:
+    deep = grid(
+        augmentations=["none"], probe={"tta": True}, ensembles=[{"name": "both", "models": ["lenet5", "tiny_cnn"]}]
+    )
+    steps = Counter(item.step for item in examine(deep))
+    assert steps == {"prepare": 1, "train": 6, "profile": 5, "probe": 6, "combine": 9, "evaluate": 15, "compare": 1}
+    assert {i.reason for i in examine(deep) if i.step in ("combine", "evaluate")} == {
+        "its runs are to do",
+        "its run is to do",
+    }
+
+
+def test_a_search_is_counted_for_each_cell() -> None:
+    tuned = with_recipe(tuning={"trials": 4})
+    assert [(item.name, item.reason) for item in examine(tuned) if item.step == "tune"] == [
+        ("digits/lenet5/none/default", "new")
+    ]
 
 
 def test_the_command_prints_it(tmp_path: Path) -> None:
@@ -148,5 +174,18 @@ def test_the_command_prints_it(tmp_path: Path) -> None:
     path = studyfile.write(changed, tmp_path / "study.yaml")
     run = bakeoff("plan", str(path), cwd=tmp_path)
     assert (run.returncode, run.stderr) == (0, "")
-    assert "runs: 0 cached, 2 to do" in run.stdout
+    assert "train            0       2" in run.stdout
     assert "   2 because settings changed: recipe.lr 0.1 -> 0.01" in run.stdout
+
+
+def test_a_long_plan_is_cut() -> None:
+    text = make(small(seeds=list(range(50)))).describe()
+    assert "    50 because new\n         digits/lenet5/none/default seed 0\n" in text
+    assert "\n         digits/lenet5/none/default seed 19\n         ... and 30 more\nprofile:" in text
+    assert "because its run" not in text  # what only follows from it
+
+
+def test_when_all_is_done_it_says_so() -> None:
+    made = make(small())
+    done = replace(made, items=[replace(item, reason=None) for item in made.items], costs=[])
+    assert "Nothing to do.\nDisk: " in done.describe()

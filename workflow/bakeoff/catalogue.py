@@ -132,3 +132,10 @@ def metrics() -> None:
         better = "higher" if metric.direction == "max" else "lower"
         low, high = (f"{end:g}" if end is not None else "infinity" for end in metric.range)
         print(f"{metric.name:20} {metric.unit}, {low} to {high}, {better} is better; {metric.about} [{metric.source}]")
+
+
+def schema() -> None:
+    """Print the JSON schema of study files, for editors."""
+    from bakeoff.study import json_schema
+
+    print(json.dumps(json_schema(), indent=1))

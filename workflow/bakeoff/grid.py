@@ -97,10 +97,18 @@ class Grid:
 
     def probes(self) -> list[Path]:
         """The records of all probes; none unless the study asks for something."""
+        return [path for _, _, path, _ in self.probe_jobs()]
+
+    def probe_jobs(self) -> list[tuple[Cell, int, Path, str]]:
+        """Of every probe the cell and seed that it asks, its record and its code."""
         if not self.study.probe.wanted:
             return []
         nets = [cell for cell in self.cells if self.is_net(cell.model)]
-        return [self._probe_path(cell.run_dir(seed)) for cell in nets for seed in cell.seeds]
+        return [
+            (cell, seed, self._probe_path(cell.run_dir(seed)), self.probe_code(cell.model))
+            for cell in nets
+            for seed in cell.seeds
+        ]
 
     def _probe_ref(self, cell: Cell) -> Json | None:
         """The digests that the probes of a cell's runs carry; None where there are none."""

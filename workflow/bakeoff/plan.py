@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from bakeoff.cells import Cell
 from bakeoff.errors import Refused
 from bakeoff.grid import Grid
-from bakeoff.provenance import read_record
+from bakeoff.layout import study_dir
+from bakeoff.provenance import read_record, spec_digest
+
+_KEPT = ("code_digest", "spec_digest", "record_digest", "run_digest", "files")
+CHANGED_CODE = "code or package versions changed"
 
 
 @dataclass(frozen=True)
@@ -21,41 +25,134 @@ class Item:
     step: str
     name: str
     reason: str | None
-    train_seconds: float | None = None
+    path: Path
+    """Its record."""
+    cell: Cell | None = None
+    seed: int | None = None
 
 
 def examine(grid: Grid) -> list[Item]:
-    """The runs and profiles of a study, each with the reason why it has to be made (again)."""
-    runs = [_run(grid, cell, seed) for cell in grid.cells for seed in cell.seeds]
-    seen: dict[Path, Item] = {}
+    """All results of a study in the order of its steps, each with the reason why it has to be made (again)."""
+    items = [*_prepared(grid), *_tuned(grid), *_trained(grid), *_profiled(grid)]
+    waiting = {item.path for item in items if item.reason}
+    for item in (*_probed(grid, waiting), *_combined(grid, waiting)):
+        items.append(item)
+        waiting |= {item.path} if item.reason else set()
+    items += _evaluated(grid, waiting)
+    return [*items, _compared(grid, any(item.reason for item in items))]
+
+
+def _prepared(grid: Grid) -> Iterator[Item]:
+    for dataset in {cell.dataset: None for cell in grid.cells}:
+        path = grid.data_dir(dataset) / "manifest.json"
+        yield Item("prepare", dataset, _record(path, "data", grid.data_code(dataset))[1], path)
+
+
+def _tuned(grid: Grid) -> Iterator[Item]:
     for cell in grid.cells:
+        for path in grid.tuning_files(cell):
+            yield Item("tune", _place(cell), _record(path, "tuning", grid.train_code(cell))[1], path, cell)
+
+
+def _trained(grid: Grid) -> Iterator[Item]:
+    for cell in grid.cells:
+        for seed in cell.seeds:
+            folder, code = cell.run_dir(seed), grid.train_code(cell)
+            _, reason = _record(folder / "run.json", "run", code)
+            if reason == "new":
+                reason = _changed_settings(grid.train_spec(cell), folder) or reason
+            yield Item("train", _name(cell, seed), reason, folder / "run.json", cell, seed)
+
+
+def _profiled(grid: Grid) -> Iterator[Item]:
+    seen = set()
+    for cell in grid.every_cell:
         for path in grid.profile_paths(cell.model, cell.dataset):
             if path not in seen:
+                seen.add(path)
                 _, reason = _record(path, "profile", grid.profile_code(cell.model))
-                seen[path] = Item("profile", path.stem, reason)
-    return runs + list(seen.values())
+                yield Item("profile", path.stem, reason, path, cell)
 
 
-def _run(grid: Grid, cell: Cell, seed: int) -> Item:
-    folder = cell.run_dir(seed)
-    name = f"{cell.dataset}/{cell.model}/{cell.augmentation}/{cell.recipe} seed {seed}"
-    record, reason = _record(folder / "run.json", "run", grid.train_code(cell))
-    if reason == "new":
-        reason = _changed_settings(grid.train_spec(cell), folder) or reason
-    return Item("train", name, reason, (record or {}).get("train_seconds"))
+def _probed(grid: Grid, waiting: set[Path]) -> Iterator[Item]:
+    for cell, seed, path, code in grid.probe_jobs():
+        reason = _of_run(path, "probe", code, cell.run_dir(seed) / "run.json", waiting)
+        yield Item("probe", _name(cell, seed), reason, path, cell, seed)
 
 
-def _record(path: Path, kind: str, code: str) -> tuple[dict[str, Any] | None, str | None]:
-    if not path.exists():
+def _combined(grid: Grid, waiting: set[Path]) -> Iterator[Item]:
+    for made in grid.combined:
+        for seed in made.seeds:
+            path = made.run_dir(seed) / "run.json"
+            _, reason = _record(path, "run", grid.combine_code(made))
+            if waiting.intersection(grid.member_files(made, seed)):
+                reason = "its runs are to do"
+            yield Item("combine", _name(made, seed), reason, path, made, seed)
+
+
+def _evaluated(grid: Grid, waiting: set[Path]) -> Iterator[Item]:
+    spec = spec_digest(grid.evaluate_spec)
+    for cell in grid.every_cell:
+        for seed in cell.seeds:
+            folder = cell.run_dir(seed)
+            path = folder / "metrics.json"
+            reason = _of_run(path, "metrics", grid.evaluate_code, folder / "run.json", waiting, spec)
+            yield Item("evaluate", _name(cell, seed), reason, path, cell, seed)
+
+
+def _compared(grid: Grid, waits: bool) -> Item:
+    path = study_dir(grid.study.study) / "comparison.json"
+    _, reason = _record(path, "comparison", grid.compare_code, spec_digest(grid.compare_spec()))
+    return Item("compare", grid.study.study, "what it compares is to do" if waits else reason, path)
+
+
+def _of_run(path: Path, kind: str, code: str, run: Path, waiting: set[Path], spec: str | None = None) -> str | None:
+    """Why a record made from one run is to do: its own faults, or its run's."""
+    record, reason = _record(path, kind, code, spec)
+    if run in waiting:
+        return "its run is to do"
+    if record is not None and reason is None and record["run_digest"] != (_look(run, "run")[0] or {})["record_digest"]:
+        return "its run was made again"
+    return reason
+
+
+def _place(cell: Cell) -> str:
+    return f"{cell.dataset}/{cell.model}/{cell.augmentation}/{cell.recipe}"
+
+
+def _name(cell: Cell, seed: int) -> str:
+    return f"{_place(cell)} seed {seed}"
+
+
+def _record(path: Path, kind: str, code: str, spec: str | None = None) -> tuple[dict[str, Any] | None, str | None]:
+    record, problem = _look(path, kind)
+    if record is None:
+        return None, problem
+    if record["code_digest"] != code:
+        return record, CHANGED_CODE
+    if spec is not None and record["spec_digest"] != spec:
+        return record, "settings changed"
+    lost = [name for name in record["files"] if not (path.parent / name).is_file()]
+    return record, f"{', '.join(lost)} is missing" if lost else None
+
+
+def _look(path: Path, kind: str) -> tuple[dict[str, Any] | None, str]:
+    """A record, or None and what is wrong with it."""
+    try:
+        stat = path.stat()
+    except OSError:
         return None, "new"
+    return _read(path, kind, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=100_000)
+def _read(path: Path, kind: str, modified: int, size: int) -> tuple[dict[str, Any] | None, str]:
+    """The same, once for each state of the file: `bakeoff watch` looks again and again. Keeps what plans ask of it."""
     try:
         record = read_record(path, kind)
     except Refused as error:
         return None, str(error).partition(": ")[2]
-    if record["code_digest"] != code:
-        return record, "code or package versions changed"
-    lost = [name for name in record["files"] if not (path.parent / name).is_file()]
-    return record, f"{', '.join(lost)} is missing" if lost else None
+    return {key: record[key] for key in _KEPT if key in record}, ""
 
 
 def _changed_settings(spec: Mapping[str, Any], folder: Path) -> str | None:
@@ -79,19 +176,3 @@ def _differences(old: object, new: object, path: str = "") -> Iterator[str]:
             yield from _differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
     elif old != new:
         yield f"{path} {old} -> {new}"
-
-
-def describe(grid: Grid, items: list[Item]) -> str:
-    """The plan as text for a terminal."""
-    lines = [
-        f"Study {grid.study.study}: {grid.n_runs} runs in {len(grid.cells)} cells, {len(grid.profiles())} profiles"
-    ]
-    for step, what in (("train", "runs"), ("profile", "profiles")):
-        of_step = [item for item in items if item.step == step]
-        todo = [item for item in of_step if item.reason]
-        lines.append(f"{what}: {len(of_step) - len(todo)} cached, {len(todo)} to do")
-        lines += [f"  {count:4} because {reason}" for reason, count in Counter(i.reason for i in todo).most_common()]
-        lines += [f"    {item.name}: {item.reason}" for item in todo[:20]]
-        if len(todo) > 20:
-            lines.append(f"    ... and {len(todo) - 20} more")
-    return "\n".join(lines)

@@ -1,0 +1,13 @@
+"""Arguments that several commands have, declared once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Code = Annotated[str | None, typer.Option(help="Digest of the step's code; worked out when it is not given.")]
+StudyFile = Annotated[Path, typer.Argument(help="Study file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON, for machines.")]
+DEFAULT_STUDY = Path("config.yaml")

@@ -1,0 +1,174 @@
+"""What a study's open jobs would take, from what earlier ones took: records of runs, and the times in logs/.
+
+A run's time is that of the most similar earlier runs, an image: with the same settings of what decides speed; else of
+the same model on the same images; else of the same model on images of another size, scaled by their area. A job of any
+other step takes what the same step took for the model, or for any. Where nothing like it was ever made here, there is
+no estimate.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bakeoff import device, layout
+from bakeoff.cells import Cell, Combined
+from bakeoff.grid import Grid
+from bakeoff.plan import Item
+
+LOGS = Path("logs")
+SPEED = ("batch_size", "precision", "acceleration", "optimizer", "trained", "accumulate", "channels_last", "phases")
+"""Settings of a recipe that a run's pace depends on."""
+_BASES = ("like it", "same model and images", "same model, other image size")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds of one job, None where no earlier one tells; `basis` names what it goes by."""
+
+    seconds: float | None
+    basis: str
+
+
+@dataclass(frozen=True)
+class Past:
+    """What one earlier run tells: its pace, its start and end around training, its files."""
+
+    seconds_per_image: float
+    overhead: float | None
+    bytes: int
+
+
+@dataclass(frozen=True)
+class _Pace:
+    """Where a pace holds, from the most exact to the least; and the area of the images."""
+
+    keys: tuple[tuple[Any, ...], ...]
+    area: int
+
+
+def _pace(spec: Mapping[str, Any], on: str) -> _Pace:
+    """Of a run's settings, and the kind of device that it runs on."""
+    model, data, recipe = spec["model"], spec["dataset"], spec["recipe"]
+    net = (on, model["builder"], json.dumps(model["options"], sort_keys=True))
+    size = data["settings"]["image_size"]
+    images = (*net, data["source"], size)
+    execution = (spec["threads"], spec.get("seeds_together"), *(json.dumps(recipe.get(key)) for key in SPEED))
+    return _Pace(((*images, spec["augmentation"]["policy"], *execution), images, net), size * size)
+
+
+class Earlier:
+    """The jobs that were done here before, by what they were."""
+
+    def __init__(self, results: Path = layout.RESULTS, logs: Path = LOGS) -> None:
+        self.logs = logs
+        self._paces: dict[tuple[Any, ...], list[tuple[Past, int]]] = defaultdict(list)
+        self._train_images: dict[str, int] = {}
+        self._bytes: dict[str, list[int]] = defaultdict(list)
+        self._walls: dict[str, list[tuple[str, float]]] = {}
+        for path in results.glob("runs/*/*/*/*/seed*/run.json"):
+            self._learn(path)
+        self.overhead = median([p.overhead for ps in self._paces.values() for p, _ in ps if p.overhead] or [0.0])
+
+    def _learn(self, path: Path) -> None:
+        record = _facts(path, path.stat().st_mtime_ns)
+        if record is None:
+            return
+        spec, seconds, images = record["spec"], record["train_seconds"], record["images_trained"]
+        wall = _wall(self.logs / "train" / Path(*path.parts[-6:-2]) / f"{path.parts[-2]}.tsv")
+        size = sum(file.stat().st_size for file in path.parent.iterdir() if file.is_file())
+        past = Past(seconds / images, max(wall - seconds, 0.0) if wall else None, size)
+        pace = _pace(spec, record["device"])
+        for key in pace.keys:
+            self._paces[key].append((past, pace.area))
+        self._bytes[spec["model"]["builder"]].append(size)
+        if spec["recipe"].get("train_images", "all") == "all":
+            self._train_images[json.dumps(spec["dataset"], sort_keys=True)] = record["n_train"]
+
+    def run(self, grid: Grid, cell: Cell, on: str, epochs: int | None = None) -> Estimate:
+        """Seconds of one run of a cell, its start included."""
+        spec = grid.train_spec(cell)
+        images = self._images(grid, cell)
+        if images is None:
+            return Estimate(None, f"{cell.dataset} is not prepared, so its size is not known")
+        epochs = epochs or (grid.study.recipes[cell.recipe].total_epochs if grid.is_net(cell.model) else 1)
+        pace = _pace(spec, on)
+        for key, basis in zip(pace.keys, _BASES, strict=True):
+            if found := self._paces.get(key):
+                rate = median(past.seconds_per_image * pace.area / area for past, area in found)
+                return Estimate(rate * images * epochs + self.overhead, basis)
+        return Estimate(None, "no earlier run to go by")
+
+    def _images(self, grid: Grid, cell: Cell) -> int | None:
+        """Training images of an epoch."""
+        if (wanted := grid.study.recipes[cell.recipe].train_images) != "all":
+            return int(wanted)
+        if manifest := grid.prepared(cell.dataset):
+            return int(manifest["counts"]["train"])
+        return self._train_images.get(json.dumps(grid.data_spec(cell.dataset), sort_keys=True))
+
+    def size(self, grid: Grid, cell: Cell) -> int | None:
+        """Bytes of the files of one run of a cell."""
+        found = self._bytes.get(grid.train_spec(cell)["model"]["builder"])
+        return round(median(found)) if found else None
+
+    def step(self, step: str, model: str) -> Estimate:
+        """Seconds of one job of another step."""
+        if step not in self._walls:
+            paths = self.logs.joinpath(step).rglob("*.tsv")
+            self._walls[step] = [(str(path), wall) for path in paths if (wall := _wall(path)) is not None]
+        same = [wall for path, wall in self._walls[step] if f"/{model}/" in path or f"/{model}-" in path]
+        found = same or [wall for _, wall in self._walls[step]]
+        if not found:
+            return Estimate(None, f"no earlier {step} to go by")
+        return Estimate(median(found), "same model" if same else f"any {step}")
+
+
+def of(grid: Grid, items: Iterable[Item], earlier: Earlier) -> Iterator[tuple[Item, Estimate]]:
+    """The estimate of each of these jobs."""
+    on = run_device(grid)
+    for item in items:
+        if item.step == "train" and item.cell:
+            yield item, earlier.run(grid, item.cell, on)
+        elif item.step == "tune" and item.cell and (tuning := grid.study.recipes[item.cell.recipe].tuning):
+            one = earlier.run(grid, item.cell, on, tuning.epochs)
+            yield item, Estimate(one.seconds and one.seconds * tuning.trials, one.basis)
+        else:
+            # The costs of a combined run are added up, not measured.
+            step = "combine" if item.step == "profile" and isinstance(item.cell, Combined) else item.step
+            yield item, earlier.step(step, item.cell.model if item.cell else item.name)
+
+
+def run_device(grid: Grid) -> str:
+    """The kind of device that the study's runs use: cpu or cuda."""
+    asked = grid.study.device
+    return ("cuda" if device.machine_has_gpu() else "cpu") if asked == "auto" else asked
+
+
+@lru_cache(maxsize=100_000)
+def _facts(path: Path, modified: int) -> dict[str, Any] | None:
+    """What an earlier run's record tells of its pace, None where nothing. Not checked: no result rests on it."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        facts = {key: record[key] for key in ("spec", "train_seconds", "images_trained", "n_train", "device")}
+        _pace(facts["spec"], facts["device"])
+        fit = record["status"] == "done" and facts["images_trained"] > 0 and facts["train_seconds"] >= 0
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return facts if fit else None
+
+
+def _wall(path: Path) -> float | None:
+    """Seconds that Snakemake's benchmark file has for a job."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return float(next(csv.DictReader(file, delimiter="\t"))["s"])
+    except (OSError, ValueError, KeyError, TypeError, StopIteration):
+        return None
