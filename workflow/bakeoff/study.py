@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from pydantic import (
 
 from bakeoff import studyfile
 from bakeoff.combine.spec import Ensemble
-from bakeoff.compare.spec import CompareSettings, Comparison
+from bakeoff.compare.spec import CompareSettings, Comparison, Reference
 from bakeoff.entries import (
     Augmentation,
     AugmentationEntry,
@@ -33,12 +34,14 @@ from bakeoff.entries import (
     Several,
 )
 from bakeoff.errors import UserError
+from bakeoff.evaluate.metrics import METRICS
 from bakeoff.evaluate.spec import EvaluateSettings
 from bakeoff.layout import RESERVED
 from bakeoff.models import initial, registry
 from bakeoff.probe.spec import ProbeSettings
 from bakeoff.problems import ONE_LINE, Problem, explain, nearest, report
 from bakeoff.profile.spec import ProfileSettings
+from bakeoff.report.columns import KINDS
 from bakeoff.report.spec import ReportSettings
 from bakeoff.studyfile import Document, KeyPath
 from bakeoff.train.spec import Recipe, TrainSettings
@@ -73,6 +76,8 @@ class Study(BaseModel):
     ensembles: list[Ensemble] = []
     """Runs asked together; each is a row of the tables of models."""
     compare: CompareSettings = CompareSettings()
+    reference: list[Reference] = []
+    """Values that others published, to be shown beside ours."""
     profile: ProfileSettings = ProfileSettings()
     report: ReportSettings = ReportSettings()
 
@@ -223,12 +228,13 @@ def _cross_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
     if len(axes) == 5 and "exclude" in parts:
         yield from _exclusion_problems(parts, axes)
     if len(axes.keys() - {"seed"}) == 4 and "report" in parts:
-        names = [name for axis in ("dataset", "model", "augmentation", "recipe") for name in axes[axis]]
-        names += [ensemble.name for ensemble in parts.get("ensembles", [])]
-        if "probe" in parts and parts["probe"].tta:
-            names += [f"{model}{TTA}" for model in axes["model"]]
+        names = [name for axis in ("dataset", "augmentation", "recipe") for name in axes[axis]]
+        names += _rows_of_models(parts, axes["model"])
         for name in parts["report"].labels:
             yield from _unless_known(("report", "labels", name), "name", name, names)
+    yield from _reference_problems(parts, axes)
+    if "evaluate" in parts and "report" in parts:
+        yield from _column_problems(parts["report"].columns, parts["evaluate"].metrics)
     if "evaluate" in parts and "compare" in parts and parts["compare"].metric not in parts["evaluate"].metrics:
         have = nearest(parts["compare"].metric, parts["evaluate"].metrics)
         yield ("compare", "metric"), f"{parts['compare'].metric!r} is not among the metrics evaluated; {have}"
@@ -248,11 +254,47 @@ def _ensemble_problems(parts: Mapping[str, Any], models: list[str]) -> Iterator[
             yield ("ensembles", i, "models"), "over: models needs at least two; over: seeds takes one model's seeds"
 
 
+def _rows_of_models(parts: Mapping[str, Any], models: list[str]) -> list[str]:
+    """What rows of models are called: the models, and runs made from theirs."""
+    names = [*models, *(ensemble.name for ensemble in parts.get("ensembles", []))]
+    if "probe" in parts and parts["probe"].tta:
+        names += [f"{model}{TTA}" for model in models]
+    return names
+
+
+def _column_problems(columns: list[str], metrics: Iterable[str]) -> Iterator[Problem]:
+    known = [*KINDS, *metrics]
+    for i, name in enumerate(columns):
+        if name not in known:
+            hint = f"{nearest(name, known)} (all: bakeoff columns, bakeoff metrics)"
+            yield ("report", "columns", i), f"{name!r} is no column and no metric evaluated; {hint}"
+    yield from ((("report", *path), text) for path, text in _twice("columns", columns))
+
+
+def _reference_problems(parts: Mapping[str, Any], axes: Mapping[str, list[Any]]) -> Iterator[Problem]:
+    """Published values of what the study does not have, and such as no metric has, for one per cent."""
+    for i, reference in enumerate(parts.get("reference", [])):
+        known = {**axes, **({"model": _rows_of_models(parts, axes["model"])} if "model" in axes else {})}
+        for axis in ("dataset", "model", "augmentation", "recipe"):
+            if axis in known and (value := getattr(reference, axis)) is not None:
+                yield from _unless_known(("reference", i, axis), axis, value, known[axis])
+        metric = reference.metric or (parts["compare"].metric if "compare" in parts else "")
+        if "evaluate" in parts and reference.metric:
+            yield from _unless_known(("reference", i, "metric"), "metric", metric, list(parts["evaluate"].metrics))
+        lo, hi = METRICS[metric].range if metric in METRICS else (-math.inf, None)
+        if not lo <= reference.value <= (math.inf if hi is None else hi):
+            hint = "; 94.9 % is written 0.949" if METRICS[metric].unit == "fraction" else ""
+            yield ("reference", i, "value"), f"{reference.value:g} is out of the range of {metric}{hint}"
+
+
 def _twice(key: str, values: list[Any]) -> Iterator[Problem]:
     seen = set()
     for i, value in enumerate(values):
         if value in seen:
-            yield (key, i), f"{value!r} stands twice; {'keep one' if key == 'seeds' else 'give each its own name'}"
+            yield (
+                (key, i),
+                f"{value!r} stands twice; {'keep one' if key in ('seeds', 'columns') else 'give each its own name'}",
+            )
         seen.add(value)
 
 

@@ -47,6 +47,27 @@ class CompareSettings(_Settings):
     """Decimals to which scores are rounded before data sets rank them; null: those of floats that can be told apart."""
     tolerance: dict[Id, Share] = Field(default_factory=lambda: dict(_TOLERANCE))
 
+    seeds_planned: Annotated[int, Field(ge=1)] | None = None
+    """How many seeds were settled on beforehand; with more than these, rows warn of optional stopping."""
+    split: Literal["fixed", "resampled"] = "fixed"
+    """Whether each seed draws its own training and test images, `n_train` and `n_test` of them."""
+    n_train: Annotated[int, Field(ge=1)] | None = None
+    n_test: Annotated[int, Field(ge=1)] | None = None
+
+    @property
+    def overlap(self) -> float:
+        """n_test/n_train where splits are drawn anew, 0 where they are fixed (Nadeau & Bengio 2003)."""
+        return self.n_test / self.n_train if self.split == "resampled" and self.n_test and self.n_train else 0.0
+
+    @model_validator(mode="after")
+    def _resampled_has_sizes(self) -> Self:
+        sizes = (self.n_train, self.n_test)
+        if self.split == "resampled" and None in sizes:
+            raise ValueError("split: resampled needs n_train and n_test, the numbers of images of one split")
+        if self.split == "fixed" and sizes != (None, None):
+            raise ValueError("n_train and n_test are those of split: resampled")
+        return self
+
     @field_validator("alpha")
     @classmethod
     def _descending(cls, alpha: tuple[float, ...]) -> tuple[float, ...]:
@@ -140,6 +161,8 @@ class Cell(Place):
     dataset: Id
     data: DataFolder | None = None
     """Folder of the prepared images below results/data/, for pictures of them."""
+    audit_code: Digest16 | None = None
+    """Digest that the audit of these images must carry."""
     model: Id
     augmentation: Id
     recipe: Id
@@ -182,10 +205,31 @@ class Questions(CompareSettings):
         return self
 
 
+class Reference(_Settings):
+    """A value that others published: of which cells (an axis that is not given: of all of them), which metric (default:
+    the primary one), from where, and how many runs it is the mean of. Fractions, as in 0.949.
+    """
+
+    dataset: Id
+    model: Id
+    augmentation: Id | None = None
+    recipe: Id | None = None
+    metric: Id | None = None
+    value: Annotated[float, Field(allow_inf_nan=False)]
+    source: Name
+    runs: Annotated[int, Field(ge=1)] = 1
+
+    def stands_for(self, place: Place) -> bool:
+        """Whether it was published for what this cell is."""
+        wanted = (self.dataset, self.model, self.augmentation, self.recipe)
+        return all(value in (None, own) for value, own in zip(wanted, place.key, strict=True))
+
+
 class CompareInput(Questions):
     """Everything that the step works from."""
 
     study: Id
+    references: tuple[Reference, ...] = ()
     cells: Annotated[tuple[Cell, ...], Field(min_length=1)]
     partial: bool = False
 

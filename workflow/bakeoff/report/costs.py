@@ -4,17 +4,22 @@ where there is none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
-from bakeoff.report.load import Cost, Results, Row
 from bakeoff.report.tabular import Column, Table, build
 from bakeoff.report.text import NONE, Names, magnitude, scaled, significant
+
+if TYPE_CHECKING:  # a study is checked with the names of columns, and reading results takes pandas
+    from bakeoff.report.columns import Asked
+    from bakeoff.report.load import Cost, Results, Row
 
 DISTURBED = "§"
 DISTURBED_MEANS = "measured under disturbance"
 MISCOUNTED = "¶"
 MISCOUNTED_MEANS = "the two counters of MACs differ"
+_TIMED = ("Latency", "Throughput")
 
 
 def guide() -> list[tuple[str, str]]:
@@ -38,39 +43,72 @@ def conditions(results: Results) -> dict[str, str]:
 
 # --- in the paper's table -----------------------------------------------------------------------------------------
 
+Make = Callable[["Asked"], list[Column["Row"]]]
 
-def columns(results: Results, rows: Sequence[Row]) -> list[Column[Row]]:
-    """Parameters, MACs, and a latency for each condition; of rows that are each one model's."""
-    known = {(cost.dataset, cost.model, cost.asked): cost for cost in results.costs}
-    labels = conditions(results)
-    first = next(iter(labels))
 
-    def cost(row: Row, asked: str) -> Cost:
-        return known[row.dataset, str(row.model), asked]
+def counted(title: str, key: str) -> Make:
+    """A number that no condition changes, in one unit for all rows, as makers of columns want it."""
 
-    def counted(title: str, name: str, mark: Callable[[Row], str]) -> Column[Row]:
-        divisor, prefix = magnitude(getattr(row, name) for row in rows)
+    def make(asked: Asked) -> list[Column[Row]]:
+        known, labels = _known(asked.results), conditions(asked.results)
+        divisor, prefix = magnitude(row.values.get(key) for row in asked.rows)
 
         def text(row: Row) -> str:
-            return _or_why(scaled(getattr(row, name), divisor, 4), cost(row, first), mark(row))
+            cost = known.get((row.dataset, str(row.model), next(iter(labels), "")))
+            mark = MISCOUNTED if key == "macs" and row.macs_note is not None else ""
+            return _or_why(scaled(row.values.get(key), divisor, 4), cost, mark)
 
-        return Column(title, text, unit=prefix)
+        return [Column(title, text, unit=prefix)]
 
-    def latency(asked: str) -> Column[Row]:
-        unit = f"ms, {labels[asked]}" if len(labels) > 1 else "ms"
-        return Column("Latency p50", lambda row: _time(cost(row, asked), "latency_ms_p50"), unit=unit)
-
-    return [
-        counted("Params", "params", lambda _: ""),
-        counted("MACs", "macs", lambda row: MISCOUNTED if row.macs_note is not None else ""),
-        *map(latency, labels),
-    ]
+    return make
 
 
-def _or_why(text: str, cost: Cost, mark: str) -> str:
+def measured(title: str, key: str, unit: str, timed: bool = False) -> Make:
+    """A number of each condition of the study; one of time is marked where it was disturbed."""
+
+    def show(value: float | None, cost: Cost | None) -> str:
+        return _or_why(scaled(value, 1, 3), cost, DISTURBED if timed and cost and cost.marks else "")
+
+    return _by_condition(title, key, unit, show)
+
+
+def throughput(asked: Asked) -> list[Column[Row]]:
+    """Images a second under each condition, with their interval."""
+
+    def show(value: float | None, cost: Cost | None) -> str:
+        if value is None or cost is None:
+            return _or_why(scaled(value, 1, 3), cost, "")
+        return _throughput(cost)
+
+    return _by_condition("Throughput", "throughput", "images/s", show)(asked)
+
+
+def _by_condition(title: str, key: str, unit: str, show: Callable[[float | None, Cost | None], str]) -> Make:
+    def make(asked: Asked) -> list[Column[Row]]:
+        known, labels = _known(asked.results), conditions(asked.results)
+
+        def column(condition: str) -> Column[Row]:
+            def text(row: Row) -> str:
+                cost = known.get((row.dataset, str(row.model), condition))
+                return show(getattr(cost, key) if cost else row.values.get(key), cost)
+
+            return Column(title, text, unit=f"{unit}, {labels[condition]}" if len(labels) > 1 else unit)
+
+        # Numbers made elsewhere are of no condition.
+        labels = labels or {"": ""}
+        return [column(condition) for condition in labels]
+
+    return make
+
+
+def _known(results: Results) -> dict[tuple[str, str, str], Cost]:
+    return {(cost.dataset, cost.model, cost.asked): cost for cost in results.costs}
+
+
+def _or_why(text: str, cost: Cost | None, mark: str) -> str:
     """A number and its mark, or a dash and in words why there is none."""
     if text == NONE:
-        return f"{NONE} ({cost.failure})" if cost.failure else NONE
+        return f"{NONE} ({cost.failure})" if cost and cost.failure else NONE
     return f"{text} {mark}".rstrip()
 
 
@@ -78,19 +116,35 @@ def _time(cost: Cost, name: str) -> str:
     return _or_why(scaled(getattr(cost, name), 1, 3), cost, DISTURBED if cost.marks else "")
 
 
-def notes(results: Results, names: Names, rows: Sequence[Row]) -> Iterator[str]:
-    """What is to be said of these columns below the table."""
-    labels = conditions(results)
-    condition = f" ({next(iter(labels.values()))})" if len(labels) == 1 else ""
-    yield (
-        "MACs: multiply-accumulates of convolutions and matrix products for one image. "
-        f"Latency: median time of one request of one image{condition}, on the machine named below."
-    )
+def notes(results: Results, names: Names, rows: Sequence[Row], heads: Collection[str]) -> Iterator[str]:
+    """What is to be said below the table of the columns of cost among `heads`, the names of its columns."""
+    if said := list(_definitions(results, heads)):
+        yield " ".join(said)
     models = {(row.dataset, row.model) for row in rows}
     shown = [cost for cost in results.costs if (cost.dataset, cost.model) in models]
-    yield from _reasons(shown, results, names)
-    yield from _disturbances(shown, results, names)
-    yield from _miscounts(shown, results, names)
+    if said:
+        yield from _reasons(shown, results, names)
+    if any(head.startswith(_TIMED) for head in heads):
+        yield from _disturbances(shown, results, names)
+    if "MACs" in heads:
+        yield from _miscounts(shown, results, names)
+
+
+def _definitions(results: Results, heads: Collection[str]) -> Iterator[str]:
+    labels = conditions(results)
+    condition = f" ({next(iter(labels.values()))})" if len(labels) == 1 else ""
+    if "MACs" in heads:
+        yield "MACs: multiply-accumulates of convolutions and matrix products for one image."
+    if any(head.startswith("Latency") for head in heads):
+        yield f"Latency: median time of one request of one image{condition}, on the machine named below."
+    if "Throughput" in heads:
+        batches = sorted({cost.best_batch_size for cost in results.costs if cost.best_batch_size is not None})
+        of = f" (of {batches[0]} to {batches[-1]} images)" if len(batches) > 1 else "".join(f" ({b})" for b in batches)
+        yield f"Throughput: images a second at each model's best batch{of}, with a 95% interval{condition}."
+    if "Memory" in heads:
+        yield f"Memory: the peak of inference of one image{condition}."
+    if "Training memory" in heads:
+        yield "Training memory: the peak of one step of training."
 
 
 # --- the table of costs -------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -14,7 +15,7 @@ from bakeoff.report.text import Names, capital, metric_name
 _HERE = Path(__file__).parent
 
 
-def render(results: Results, names: Names, title: str, folder: Path, code: str) -> str:
+def render(results: Results, names: Names, title: str, folder: Path, code: str, columns: Sequence[str] = ()) -> str:
     """The report as HTML text; the figures are read from `folder`/*.svg, so they must be there."""
     # Both files are ours and stand beside this module, where the code digest covers them.
     environment = Environment(
@@ -28,7 +29,8 @@ def render(results: Results, names: Names, title: str, folder: Path, code: str) 
         stamp=words.stamp(results),
         answers=words.answers(results, names),
         caveat=words.caveat(results),
-        papers=tables.paper(results, names),
+        papers=tables.paper(results, names, columns),
+        references=tables.references(results, names),
         statistics=tables.statistics(results, names),
         costs=costs.table(results, names),
         metrics=measures.metrics(results, names),

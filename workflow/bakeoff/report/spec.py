@@ -12,8 +12,11 @@ Label = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"
 
 
 class ReportSettings(BaseModel):
-    """`labels`: what tables and figures call a dataset, model, augmentation or recipe instead of its id."""
+    """`labels`: what tables and figures call a dataset, model, augmentation or recipe instead of its id. `columns`:
+    those of the paper's table, ids that `bakeoff columns` lists or ids of metrics; none: the default ones.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     labels: dict[Id, Label] = {}
+    columns: list[Id] = []

@@ -1,4 +1,4 @@
-"""The report step: results/{study}/ of the comparison -> comparison.md, comparison.tex, figures/, report.html."""
+"""The report step: results/{study}/ of the comparison -> comparison.md and .tex, tables/, figures/, report.html."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 from bakeoff import provenance
 from bakeoff.errors import UserError
-from bakeoff.report import figures, html, tables, tabular, words
+from bakeoff.report import figures, html, latex, papers, tables, tabular, words
 from bakeoff.report.load import Results, load
-from bakeoff.report.text import Names, markdown
+from bakeoff.report.text import Names
 
 
 def run(spec: dict[str, Any], code: str, results: Path = Path("results")) -> Path:
     """Write the report of spec["study"] and return the path of report.html, which is written last.
 
-    `spec` has "study", and may have "title" (else the study's id) and "labels" {id: text}. Raises Refused when a file
-    of the comparison is missing or was changed by hand.
+    `spec` has "study", and may have "title" (else the study's id), "labels" {id: text} and "columns" [id]. Raises
+    Refused when a file of the comparison is missing or was changed by hand.
     """
     folder = results / str(spec["study"])
     found = load(folder)
@@ -25,25 +25,39 @@ def run(spec: dict[str, Any], code: str, results: Path = Path("results")) -> Pat
     names = Names(spec.get("labels") or {})
     title = spec.get("title") or found.study
 
-    papers = tables.paper(found, names)
-    _write(folder / "comparison.md", _markdown(found, title, papers))
-    _write(folder / "comparison.tex", _latex(found, papers))
+    columns = spec.get("columns") or []
+    made = tables.paper(found, names, columns)
+    _write(folder / "comparison.md", papers.to_markdown(found, title, made))
+    _write(folder / "comparison.tex", papers.to_latex(found, made))
+    _write_tables(found, made, folder / "tables")
     figures.write(found, names, folder / "figures")
     page = folder / "report.html"
-    _write(page, html.render(found, names, title, folder / "figures", code))
+    _write(page, html.render(found, names, title, folder / "figures", code, columns))
     return page
 
 
-def _markdown(results: Results, title: str, papers: list[tabular.Table]) -> str:
-    stamp = f"**{markdown(words.stamp(results))}**\n\n" if results.partial else ""
-    warnings = "\n## Warnings\n\n" * bool(results.warnings) + "".join(f"- {markdown(w)}\n" for w in results.warnings)
-    return f"# {markdown(title)}\n\n{stamp}" + "\n".join(map(tabular.to_markdown, papers)) + warnings
-
-
-def _latex(results: Results, papers: list[tabular.Table]) -> str:
-    head = "% Needs \\usepackage{booktabs}. Labels in other than Latin letters need lualatex and a font for them.\n"
-    warnings = "".join(f"% Warning: {' '.join(text.split())}\n" for text in results.warnings)
-    return head + warnings + "\n".join(tabular.to_latex(table, results.study) for table in papers)
+def _write_tables(results: Results, made: list[tabular.Table], folder: Path) -> None:
+    """Each table of its own in every format, as {comparison}/{dataset}.{format}, and preview.tex, which prints them
+    all. Tables of questions that are no longer asked go.
+    """
+    written = set()
+    for rows, table in zip(words.by_question(results), made, strict=True):
+        place = folder / rows[0].comparison
+        formats = {
+            "md": tabular.to_markdown(table),
+            "csv": tabular.to_csv(table),
+            "json": tabular.to_json(table),
+            "html": tabular.to_html(table),
+            "tex": latex.to_latex(table, results.study),
+        }
+        for extension, text in formats.items():
+            path = place / f"{rows[0].dataset}.{extension}"
+            _write(path, text)
+            written.add(path)
+    inputs = sorted(path.relative_to(folder).as_posix() for path in written if path.suffix == ".tex")
+    _write(folder / "preview.tex", latex.document(inputs))
+    for path in set(folder.glob("*/*")) - written:
+        path.unlink()
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,125 +1,115 @@
-"""The tables of the comparison, each described once as a list of columns. What models cost is in `costs`, what single
-cells scored in `measures`.
+"""The tables of the comparison: the paper's, what stands behind it, and what others published. What models cost is in
+`costs`, what single cells scored in `measures`, the columns themselves in `columns`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from bakeoff.report import costs, words
-from bakeoff.report.load import Results, Row
-from bakeoff.report.tabular import Column, Table, build
-from bakeoff.report.text import NONE, Names, Unit, capital, metric_name, probability
+from bakeoff.errors import UserError
+from bakeoff.report import columns, costs, words
+from bakeoff.report.columns import Asked
+from bakeoff.report.load import Reference, Results, Row
+from bakeoff.report.tabular import Column, Table, build, by_dataset
+from bakeoff.report.text import NONE, Names, Unit, capital, metric_name
 
-# --- the paper's table --------------------------------------------------------------------------------------------
+_STATISTICS = (
+    "verdict", "n_pairs", "crossed", "boot", "p_raw", "p_exact", "crossed_p_adj", "p_tost", "d_z", "mde80", "rank",
+    "p_frontier",
+)  # fmt: skip
 
 
-def paper(results: Results, names: Names) -> list[Table]:
-    """One table for each comparison and dataset, grouped by what was held fixed; the best row first."""
-    return [_paper_table(results, names, rows) for rows in words.by_question(results)]
+def paper(results: Results, names: Names, wanted: Sequence[str] = ()) -> list[Table]:
+    """One table for each comparison and dataset, grouped by what was held fixed; the best row first.
+
+    `wanted`: ids of columns, else the default ones. Raises UserError at one that is neither a column nor a metric.
+    """
+    known = [*columns.KINDS, *dict.fromkeys(row.metric for row in results.rows)]
+    for name in wanted:
+        if name not in known:
+            raise UserError(f"report.columns: {name!r} is no column; there are {', '.join(known)}")
+    return [_paper_table(results, names, rows, wanted) for rows in words.by_question(results)]
 
 
-def _paper_table(results: Results, names: Names, rows: list[Row]) -> Table:
+def _paper_table(results: Results, names: Names, rows: list[Row], wanted: Sequence[str]) -> Table:
     first = rows[0]
     remarks = words.Remarks()
     groups = [(words.context(results, names, group[0]), group) for group in words.by_context(results, rows)]
-    columns = _paper_columns(results, names, rows, remarks)
-    title = (
-        f"{words.PARTIAL + ': ' if results.partial else ''}{capital(metric_name(results.metric.name))} on "
-        f"{names(first.dataset)}: {first.factor}s compared with {names(first.baseline)}{words.named(first)}"
-    )
-    table = build(f"{first.comparison}-{first.dataset}", title, columns, groups)
-    marks = "".join(entry.text for group in table.groups for row in group.rows for entry in row)
-    about_costs = costs.notes(results, names, rows) if first.factor == "model" else ()
-    notes = (*remarks.notes(), *words.footnotes(results, names, rows, marks, about_costs))
-    return replace(table, notes=notes)
-
-
-def _paper_columns(results: Results, names: Names, rows: list[Row], remarks: words.Remarks) -> list[Column[Row]]:
-    unit = Unit.of(results.metric.unit)
-    header = capital(metric_name(results.metric.name))
-
-    def best(row: Row) -> bool:
-        return row.rank == 1 or bool(row.tied_with_best)
 
     def name(row: Row) -> str:
         return names(row.candidate) + remarks.mark(row.warnings)
 
-    return [
-        Column(capital(rows[0].factor), name, best, left=True),
-        # What a model costs does not depend on how it was trained.
-        *(costs.columns(results, rows) if rows[0].factor == "model" else ()),
-        *_balanced_first(results, rows),
-        Column(header, lambda row: unit.spread(row.mean, row.std), best, unit=unit.sign),
-        Column("n", lambda row: words.n_of(results, row)),
-        Column("Difference", lambda row: _difference(row, unit), unit=f"{unit.points}, 95% interval"),
-        Column("p", lambda row: _p(row, results), unit="raw" if results.correction == "none" else "adjusted"),
+    shown: list[Column[Row]] = [
+        Column(capital(first.factor), name, columns.is_best, left=True),
+        *columns.made(wanted or _default(results, first.dataset), Asked(results, names, rows, remarks)),
     ]
+    title = (
+        f"{words.PARTIAL + ': ' if results.partial else ''}{capital(metric_name(results.metric.name))} on "
+        f"{names(first.dataset)}: {first.factor}s compared with {names(first.baseline)}{words.named(first)}"
+    )
+    table = build(f"{first.comparison}-{first.dataset}", title, shown, groups)
+    marks = "".join(entry.text for group in table.groups for row in group.rows for entry in row)
+    heads = {head.name for head in table.heads}
+    about_costs = costs.notes(results, names, rows, heads)
+    notes = (*remarks.notes(), *words.footnotes(results, names, rows, marks, heads, about_costs))
+    return replace(table, notes=notes)
 
 
-def _balanced_first(results: Results, rows: list[Row]) -> list[Column[Row]]:
-    """Balanced accuracy, where the test images are so unbalanced that accuracy misleads."""
-    if results.metric.name != "accuracy" or not words.is_unbalanced(results, rows[0].dataset):
-        return []
-
-    def key(row: Row) -> tuple[str, ...]:
-        return (row.comparison, row.dataset, str(row.context), row.candidate)
-
-    found = {key(row): row for row in results.rows if row.metric == "balanced_accuracy"}
-
-    def text(row: Row) -> str:
-        other = found.get(key(row))
-        return NONE if other is None else Unit.of("fraction").spread(other.mean, other.std)
-
-    return [Column("Balanced accuracy", text, unit="%")]
-
-
-def _difference(row: Row, unit: Unit) -> str:
-    return "baseline" if row.is_baseline else unit.interval(row.diff, row.diff_ci_lo, row.diff_ci_hi)
-
-
-def _p(row: Row, results: Results) -> str:
-    if row.is_baseline:
-        return NONE
-    if row.p_adj is None:
-        return f"{NONE} ({words.reason(row)})"
-    return " ".join(filter(None, (probability(row.p_adj, results.alpha), words.marks(row, results), words.method(row))))
-
-
-# --- behind it -----------------------------------------------------------------------------------------------------
+def _default(results: Results, dataset: str) -> list[str]:
+    """The columns of a study that names none: where the test images are so unbalanced that accuracy misleads, balanced
+    accuracy comes before it.
+    """
+    ids = list(columns.DEFAULT)
+    if results.metric.name == "accuracy" and words.is_unbalanced(results, dataset):
+        ids.insert(ids.index("score"), "balanced_accuracy")
+    return ids
 
 
 def statistics(results: Results, names: Names) -> list[Table]:
     """What stands behind the verdicts: the other intervals, p values, effect size, ranks."""
-    unit = Unit.of(results.metric.unit)
-
-    interval = f"{unit.points}, 95%"
-
-    def rank(row: Row) -> str:
-        return NONE if row.rank is None else f"{row.rank} ({row.rank_lo} to {row.rank_hi})"
-
-    def size(value: float | None) -> str:
-        return NONE if value is None else f"{value:+z.2f}".replace("-", "−")
-
-    columns: list[Column[Row]] = [
-        Column("Candidate", lambda row: names(row.candidate), left=True),
-        Column("Verdict", lambda row: words.verdict(row), left=True),
-        Column("Pairs", lambda row: NONE if row.n_pairs is None else str(row.n_pairs)),
-        Column("For new images", lambda row: unit.bounds(row.crossed_lo, row.crossed_hi), unit=interval),
-        Column("Bootstrap", lambda row: unit.bounds(row.boot_lo, row.boot_hi), unit=interval),
-        Column("p raw", lambda row: probability(row.p_raw)),
-        Column("p exact", lambda row: probability(row.p_exact)),
-        Column("p new images", lambda row: probability(row.crossed_p_adj), unit="adjusted"),
-        Column("p equivalence", lambda row: probability(row.p_tost)),
-        Column("d_z", lambda row: size(row.d_z)),
-        Column("Detectable", lambda row: NONE if row.mde80 is None else unit.plain(row.mde80), unit="80% power"),
-        Column("Rank", rank),
-        Column("P(on frontier)", lambda row: NONE if row.p_frontier is None else f"{row.p_frontier:.2f}"),
-    ]
     tables = []
     for rows in words.by_question(results):
         groups = [(words.context(results, names, group[0]), group) for group in words.by_context(results, rows)]
         first = rows[0]
+        shown: list[Column[Row]] = [
+            Column("Candidate", lambda row: names(row.candidate), left=True),
+            *columns.made(_STATISTICS, Asked(results, names, rows, words.Remarks())),
+        ]
         title = f"{names(first.dataset)}: {first.factor}s compared with {names(first.baseline)}{words.named(first)}"
-        tables.append(build(f"statistics-{first.comparison}-{first.dataset}", title, columns, groups))
+        tables.append(build(f"statistics-{first.comparison}-{first.dataset}", title, shown, groups))
     return tables
+
+
+# --- published values ---------------------------------------------------------------------------------------------
+
+
+def references(results: Results, names: Names) -> Table | None:
+    """Published values beside ours, with the verdict; None when the study has none."""
+    if not results.references:
+        return None
+    remarks = words.Remarks()
+
+    def place(reference: Reference) -> str:
+        parts = (reference.model, reference.augmentation, reference.recipe)
+        return ", ".join(map(names, parts)) + remarks.mark([reference.said])
+
+    def metric(reference: Reference) -> str:
+        sign = Unit.of(reference.unit).sign
+        return capital(metric_name(reference.metric)) + (f" ({sign})" if sign else "")
+
+    def between(reference: Reference, lo: float | None, hi: float | None) -> str:
+        return NONE if lo is None or hi is None else Unit.of(reference.unit).range(lo, hi)
+
+    shown: list[Column[Reference]] = [
+        Column("Model, augmentation, recipe", place, left=True),
+        Column("Metric", metric, left=True),
+        Column("Published", lambda r: Unit.of(r.unit).published(r.value)),
+        Column("Ours", lambda r: Unit.of(r.unit).spread(r.mean, r.std)),
+        Column("n", lambda r: str(r.n)),
+        Column("Our mean", lambda r: between(r, r.mean_lo, r.mean_hi), unit="95% interval"),
+        Column("Expected", lambda r: between(r, r.expect_lo, r.expect_hi), unit="95% interval"),
+        Column("Published is", lambda r: r.verdict or f"{NONE} ({r.reason})", left=True),
+    ]
+    table = build("references", "Published values", shown, by_dataset(results.references, names))
+    return replace(table, notes=(*remarks.notes(), words.EXPECTED))

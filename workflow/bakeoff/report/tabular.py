@@ -1,18 +1,20 @@
-"""What a table is: columns applied to items, once, and rendered to Markdown, LaTeX and (by the template) HTML."""
+"""What a table is: columns applied to items, once, and rendered to Markdown, CSV, JSON and HTML (LaTeX: `latex`)."""
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from html import escape
 from itertools import groupby
 from typing import Generic, Protocol, TypeVar
 
-from bakeoff.report.text import Names, latex, markdown
+from bakeoff.report.text import Names, markdown
 
 T = TypeVar("T", contravariant=True)
-
-_LABEL_UNSAFE = re.compile(r"[^A-Za-z0-9.-]")
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,16 @@ class Head:
 
 @dataclass(frozen=True)
 class Column(Generic[T]):
-    """A header, and how to get and format the value below it."""
+    """A header, and how to get and format the value below it. One that is not there `always` may be left out of a
+    table in which it has no value at all.
+    """
 
     name: str
     text: Callable[[T], str]
     bold: Callable[[T], bool] = lambda _: False
     unit: str = ""
     left: bool = False
+    always: bool = False
 
     @property
     def head(self) -> Head:
@@ -127,40 +132,89 @@ def _markdown_row(texts: Iterable[str]) -> str:
     return f"| {' | '.join(texts)} |"
 
 
-def to_latex(table: Table, study: str) -> str:
-    r"""A table* environment that needs \usepackage{booktabs} and nothing else."""
-    body: list[str] = []
+def to_csv(table: Table) -> str:
+    """The texts of the table under one line of heads; where there are headings of groups, they are the first column."""
+    grouped = any(group.title for group in table.groups)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*["Group"] * grouped, *(head.text for head in table.heads)])
     for group in table.groups:
-        body.append(r"\midrule")
-        if group.title:
-            body.append(rf"\multicolumn{{{len(table.heads)}}}{{@{{}}l}}{{\textit{{{latex(group.title)}}}}} \\")
         for row in group.rows:
-            body.append(_latex_row(rf"\textbf{{{latex(e.text)}}}" if e.bold else latex(e.text) for e in row))
-    columns = "".join("l" if head.left else "r" for head in table.heads)
-    notes = "\n".join(latex(note.rstrip(".") + ".") for note in table.notes)
-    return "\n".join(
-        (
-            r"\begin{table*}",
-            r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
-            rf"\caption{{{latex(table.title)}.}}",
-            rf"\label{{tab:{_LABEL_UNSAFE.sub('-', f'{study}-{table.name}')}}}",
-            # The box lets a table that is wider than the text stand in its middle.
-            rf"\makebox[\linewidth][c]{{\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
-            r"\toprule",
-            _latex_row(latex(head.name) for head in table.heads),
-            _latex_row(latex(f"({head.unit})") if head.unit else "" for head in table.heads),
-            *body,
-            r"\bottomrule",
-            r"\end{tabular}}",
-            r"\par\smallskip",
-            r"\begin{minipage}{\linewidth}\scriptsize\raggedright",
-            notes,
-            r"\end{minipage}",
-            r"\end{table*}",
-            "",
-        )
+            writer.writerow([*[_plain(group.title)] * grouped, *(_plain(entry.text) for entry in row)])
+    return out.getvalue()
+
+
+def _plain(text: str) -> str:
+    """A spreadsheet takes what begins like this for a formula; a name is none."""
+    return f"'{text}" if re.match(r"[=@]|[+-](?!\d)", text) else text
+
+
+def to_json(table: Table) -> str:
+    """The table as data: title, columns, groups of rows of texts, which of them are bold, and the notes."""
+    groups = [
+        {
+            "title": group.title,
+            "rows": [[entry.text for entry in row] for row in group.rows],
+            "bold": [[entry.bold for entry in row] for row in group.rows],
+        }
+        for group in table.groups
+    ]
+    columns = [{"name": head.name, "unit": head.unit} for head in table.heads]
+    body = {"title": table.title, "columns": columns, "groups": groups, "notes": list(table.notes)}
+    return json.dumps(body, ensure_ascii=False, indent=1) + "\n"
+
+
+def to_html(table: Table) -> str:
+    """A page with the table and nothing else, which loads nothing and runs nothing."""
+    body = []
+    for group in table.groups:
+        if group.title:
+            body.append(f'<tr><th class="group" colspan="{len(table.heads)}">{escape(group.title)}</th></tr>')
+        for row in group.rows:
+            cells = zip(row, table.heads, strict=True)
+            body.append(f"<tr>{''.join(_html_cell('td', e.text, head.left, e.bold) for e, head in cells)}</tr>")
+    heads = "".join(_html_cell("th", head.text, head.left, False) for head in table.heads)
+    return _HTML_PAGE.format(
+        title=escape(table.title),
+        heads=heads,
+        body="\n".join(body),
+        notes="".join(f"<li>{escape(note)}</li>\n" for note in table.notes),
     )
 
 
-def _latex_row(texts: Iterable[str]) -> str:
-    return " & ".join(texts) + r" \\"
+def _html_cell(tag: str, text: str, left: bool, bold: bool) -> str:
+    inner = f"<b>{escape(text)}</b>" if bold else escape(text)
+    kind = ' class="left"' if left else ""
+    return f"<{tag}{kind}>{inner}</{tag}>"
+
+
+_HTML_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>{title}</title>
+<style>
+body {{ font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #222;
+  background: #fff }}
+table {{ border-collapse: collapse; border: solid #222; border-width: 1.5px 0; font-variant-numeric: tabular-nums }}
+td, th {{ padding: .2rem .6rem; text-align: right; vertical-align: bottom; white-space: nowrap }}
+thead th {{ border-bottom: 1px solid #222 }}
+.left {{ text-align: left }}
+.group {{ text-align: left; font-weight: normal; font-style: italic; border-top: 1px solid #aaa }}
+ul {{ font-size: .85rem; color: #444; padding-left: 1.1rem }}
+</style>
+</head>
+<body>
+<h1 style="font-size: 1.15rem">{title}</h1>
+<table>
+<thead><tr>{heads}</tr></thead>
+<tbody>
+{body}
+</tbody>
+</table>
+<ul>
+{notes}</ul>
+</body>
+</html>
+"""

@@ -84,6 +84,15 @@ class Unit:
         """A difference with its sign."""
         return f"{value * self.scale:+z.{places}f}".replace("-", "−")
 
+    def range(self, lo: float, hi: float) -> str:
+        """An interval of values, as in "94.1–95.3"."""
+        places = self._places(lo, hi)
+        return f"{lo * self.scale:.{places}f}–{hi * self.scale:.{places}f}"
+
+    def published(self, value: float) -> str:
+        """A value with the digits that it has."""
+        return f"{value * self.scale:.6g}"
+
     def plain(self, value: float) -> str:
         """A size without a sign, e.g. of a region of equivalence: two significant digits."""
         return f"{value * self.scale:.{decimals(value * self.scale)}f}"
@@ -157,13 +166,15 @@ _LATEX = {
     "–": r"--",
     "±": r"$\pm$",
     "×": r"$\times$",
-    "★": r"$\star$",
-    "▼": r"$\bigtriangledown$",
-    "◆": r"$\diamond$",
+    "★": r"$\bigstar$",
+    "▼": r"$\blacktriangledown$",
+    "◆": r"$\blacklozenge$",
     "†": r"$\dagger$",
+    "‡": r"$\ddagger$",
     "§": r"\S{}",
     "¶": r"\P{}",
     "·": r"$\cdot$",
+    "√": r"$\surd$",
 }
 _LATEX_SPECIAL = re.compile("-(?=-)|[" + re.escape("".join(_LATEX.keys() - {"-"})) + "]")
 _MARKDOWN = re.compile(r"[\\`*|\[\]~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
@@ -171,7 +182,7 @@ _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
 def latex(text: str) -> str:
-    """Text that pdflatex with no package prints as it is. Letters beyond Latin need lualatex and a font."""
+    """Text that pdflatex prints as it is, with amssymb for the marks. Letters beyond Latin need lualatex and a font."""
     return _LATEX_SPECIAL.sub(lambda match: _LATEX[match[0]], " ".join(text.split()))
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from bakeoff.report.load import Cell, Results, Row
 from bakeoff.report.text import Names, Unit, capital, counted, metric_name
+
+if TYPE_CHECKING:  # a study is checked with the names of columns, and reading results takes pandas
+    from bakeoff.report.load import Cell, Results, Row
 
 PARTIAL = "PARTIAL"
 
@@ -73,7 +76,7 @@ def method(row: Row) -> str:
 
 def marks(row: Row, results: Results) -> str:
     """Stars or triangles, then † (rests on normality) and ◆ (holds for new images too); "" without a star."""
-    stars = row.stars.strip("†◆ ")
+    stars = row.stars.strip("†‡◆ ")
     if not stars:
         return ""
     new_images = row.crossed_p_adj is not None and row.crossed_p_adj < max(results.alpha)
@@ -201,26 +204,45 @@ def is_unbalanced(results: Results, dataset: str) -> bool:
 # --- notes --------------------------------------------------------------------------------------------------------
 
 
-def footnotes(results: Results, names: Names, rows: list[Row], text: str, costs: Iterable[str]) -> Iterator[str]:
-    """What a reader must know beside the table `text`: of the marks, only those that occur in it. `costs` is what is to
-    be said of the costs.
+def footnotes(
+    results: Results, names: Names, rows: list[Row], text: str, heads: Collection[str], costs: Iterable[str]
+) -> Iterator[str]:
+    """What a reader must know beside a table that has these `heads` and the cells `text`: of columns and marks, only
+    those that occur in it. `costs` is what is to be said of the costs.
     """
     done, expected = results.runs()
     if results.partial or done < expected:
         yield stamp(results)
-    extreme = "highest" if results.metric.direction == "max" else "lowest"
-    yield (
-        f"Mean ± standard deviation over n {_seeds(rows)}; bold: the {extreme} mean and those not separable from it. "
-        "Difference: candidate minus baseline, paired by seed, with its own t interval (not corrected)."
-    )
+    yield " ".join(_readings(results, rows, heads))
     if results.metric.name == "accuracy" and is_unbalanced(results, rows[0].dataset):
         yield "The test images are unbalanced, so accuracy misleads: read balanced accuracy, the mean recall, first."
-    yield _method_note(results, rows)
+    if "p" in heads:
+        yield _method_note(results, rows)
     yield from (f"{mark} {meaning}" for mark, meaning in guide(results) if mark in text)
-    yield "Bootstrap intervals (comparison.csv) cover less than 95% below 20 seeds: 75% at 3, 84% at 5, 90% at 10."
+    if "Published" in heads:
+        yield EXPECTED
+    yield BOOTSTRAP
     yield from costs
     yield from hardware(results)
     yield from gaps(results, names, {id(cell) for row in rows for cell in cells_of(results, row)})
+
+
+def _readings(results: Results, rows: list[Row], heads: Collection[str]) -> Iterator[str]:
+    extreme = "highest" if results.metric.direction == "max" else "lowest"
+    yield (
+        f"Mean ± standard deviation over n {_seeds(rows)}; bold: the {extreme} mean and those not separable from it."
+    )
+    if "Difference" in heads:
+        yield "Difference: candidate minus baseline, paired by seed, with its own t interval (not corrected)."
+    if "Rank" in heads:
+        yield "Rank: place by mean, and in brackets the places that it may have (95%)."
+
+
+EXPECTED = (
+    "Published: within, above or below what new runs of ours are expected to give (95% prediction interval: mean ± "
+    "t s √(1/n + 1/m) for the mean of m new runs, m as many as were published), not only our mean's own interval."
+)
+BOOTSTRAP = "Bootstrap intervals (comparison.csv) cover less than 95% below 20 seeds: 75% at 3, 84% at 5, 90% at 10."
 
 
 def _seeds(rows: list[Row]) -> str:
@@ -254,10 +276,13 @@ def guide(results: Results) -> list[tuple[str, str]]:
 
 
 def hardware(results: Results) -> Iterator[str]:
-    """Which machines trained and which profiled."""
-    for stage, verb in (("training", "Trained"), ("profiling", "Profiled")):
-        machines = results.hardware.get(stage) or ["unknown"]
-        yield f"{verb} on: {'; '.join(machines)}."
+    """Which machines trained, in which precision, and which profiled."""
+    precisions = ", ".join(results.hardware.get("precision") or [])
+    for stage, verb, said in (("training", "Trained", precisions), ("profiling", "Profiled", "")):
+        if stage not in results.hardware:  # scores made elsewhere
+            continue
+        machines = results.hardware[stage] or ["unknown"]
+        yield f"{verb} on: {'; '.join(machines)}{f'; precision {said}' if said else ''}."
 
 
 def stamp(results: Results) -> str:
