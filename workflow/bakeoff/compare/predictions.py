@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bakeoff.compare import jackknife
 from bakeoff.compare.csvfile import check_columns, columns_of, delimiter_of, shown, text_of
 from bakeoff.compare.load import CellKey, Examples, IntArray, Outcome
 from bakeoff.compare.scores import DEFAULTS, one_name, whole_number
@@ -98,21 +99,19 @@ def _prepared(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     """The columns that are needed, text checked once for each different value; `where` tells a line in messages."""
     if frame.empty:
         raise UserError(f"{source}: has a header and no predictions below it")
-    places = {
+    places: dict[str, Any] = {
         axis: _each(frame, axis, source, one_name) if axis in frame else pd.Series(DEFAULTS[axis], index=frame.index)
         for axis in AXES
     }
-    seeds = _each(frame, "seed", source, whole_number).astype(np.int64)
-    return pd.DataFrame(
-        {
-            **places,
-            "seed": seeds,
-            "example_id": frame["example_id"].str.strip(),
-            "line": np.arange(len(frame)) + 2,
-            "source": source,
-            **_answers(frame, source),
-        }
-    )
+    columns: dict[str, Any] = {
+        **places,
+        "seed": _each(frame, "seed", source, whole_number).astype(np.int64),
+        "example_id": frame["example_id"].str.strip(),
+        "line": np.arange(len(frame)) + 2,
+        "source": source,
+        **_answers(frame, source),
+    }
+    return pd.DataFrame(columns)
 
 
 def _each(frame: pd.DataFrame, column: str, source: str, check: Callable[[str, str, str], Any]) -> pd.Series:
@@ -160,7 +159,9 @@ def _of_dataset(part: pd.DataFrame) -> tuple[dict[tuple[CellKey, int], Outcome],
         run = _of_every_image(run, ids, part)
         correct = run["correct"].to_numpy(dtype=bool)
         predicted = classes.get_indexer(pd.Index(run["y_pred"])).astype(np.int64) if classes is not None else None
-        found[cast(CellKey, tuple(place)), int(seed)] = Outcome(correct, _digest(correct, predicted), predicted)
+        per_image = jackknife.of_answers(labels, predicted) if predicted is not None else {}
+        outcome = Outcome(correct, _digest(correct, predicted), predicted, per_image)
+        found[cast(CellKey, tuple(place)), int(seed)] = outcome
     return found, Examples(np.arange(len(ids), dtype=np.int64), labels)
 
 

@@ -1,0 +1,227 @@
+"""`bakeoff compare`: of a study, as a rule asks it; of scores made elsewhere; and what a pilot says is needed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from bakeoff.commands.options import DEFAULT_STUDY, AsJson, Code
+from bakeoff.errors import UserError
+from bakeoff.provenance import Json, code_digest, parse_spec
+
+if TYPE_CHECKING:
+    from bakeoff.compare.outside import Assembled, Request
+
+STDIN = "-"
+_STUDIES = (".yaml", ".yml", ".json")
+_MOST_BYTES = 1_000_000_000
+
+
+def compare(
+    source: Annotated[
+        Path | None, typer.Argument(help="Study file (.yaml); or a CSV of scores made elsewhere, - for standard input.")
+    ] = None,
+    spec: Annotated[str | None, typer.Option(help="The step's settings; the rule hands them over.")] = None,
+    code: Code = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Of a study: compare what is there; the tables say what is missing.")
+    ] = False,
+    baseline: Annotated[str | None, typer.Option(help="Of scores: what all others are compared with.")] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="The one that is judged; default: accuracy, or the only one.")
+    ] = None,
+    direction: Annotated[
+        Literal["max", "min"] | None, typer.Option(help="Which is better, of a metric that `bakeoff metrics` lacks.")
+    ] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="Of its values: fraction, percent, or any word; default: told by their size.")
+    ] = None,
+    predictions: Annotated[
+        list[Path] | None, typer.Option(help="CSV or parquet of the answers to each test image; repeatable.")
+    ] = None,
+    factor: Annotated[str, typer.Option(help="What is compared: model, augmentation or recipe.")] = "model",
+    within: Annotated[
+        str | None, typer.Option(help="Held fixed, as in dataset,augmentation; others are averaged over.")
+    ] = None,
+    alpha: Annotated[str | None, typer.Option(help="Levels of the stars, as in 0.05,0.01.")] = None,
+    correction: Annotated[
+        Literal["holm", "bh", "none"] | None, typer.Option(help="For the number of comparisons; default holm.")
+    ] = None,
+    rope: Annotated[
+        float | None, typer.Option(help="Differences below it do not matter; in the numbers of the scores.")
+    ] = None,
+    seeds_planned: Annotated[
+        int | None, typer.Option(help="Runs that were planned, before any score was seen.")
+    ] = None,
+    split: Annotated[
+        Literal["fixed", "resampled"] | None, typer.Option(help="resampled: each seed has another test set.")
+    ] = None,
+    n_train: Annotated[int | None, typer.Option(help="Training images of a run, for --split resampled.")] = None,
+    n_test: Annotated[int | None, typer.Option(help="Test images of a run, for --split resampled.")] = None,
+    tie_decimals: Annotated[int | None, typer.Option(help="Decimals that count where data sets rank models.")] = None,
+    resamples: Annotated[int | None, typer.Option(help="Draws of each bootstrap; default 10,000.")] = None,
+    rng_seed: Annotated[int | None, typer.Option(help="Of these draws; default 0.")] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="The scores are a pilot's: how many seeds and test images are needed?")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for comparison.csv, .json, .md and .tex.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Test which differences are real: of a study (writes results/STUDY/), or of anybody's scores."""
+    options: Json = {
+        "baseline": baseline, "metric": metric, "direction": direction, "unit": unit, "predictions": predictions,
+        "within": within, "alpha": alpha, "correction": correction, "rope": rope, "seeds-planned": seeds_planned,
+        "split": split, "n-train": n_train, "n-test": n_test, "tie-decimals": tie_decimals, "resamples": resamples,
+        "rng-seed": rng_seed, "plan": plan or None, "out": out, "json": as_json or None,
+    }  # fmt: skip
+    if spec is not None or (source is None and not predictions) or (source and source.suffix in _STUDIES):
+        given = [name for name, value in options.items() if value is not None]
+        if given:
+            raise UserError(f"--{given[0]}: is for scores made elsewhere; a study has its settings in its file")
+        _of_study(source or DEFAULT_STUDY, spec, code, partial)
+        return
+    if partial:
+        raise UserError("--partial: is for studies; of scores, what is missing is counted and said")
+    from bakeoff.compare.outside import Request
+
+    settings = {
+        "alpha": _numbers(alpha, "--alpha"), "correction": correction, "seeds_planned": seeds_planned, "split": split,
+        "n_train": n_train, "n_test": n_test, "tie_decimals": tie_decimals, "n_resamples": resamples,
+        "rng_seed": rng_seed,
+    }  # fmt: skip
+    request = Request(
+        baseline, metric, direction, unit, factor,
+        tuple(part.strip() for part in within.split(",") if part.strip()) if within is not None else None,
+        rope,
+        {name: value for name, value in settings.items() if value is not None},
+    )  # fmt: skip
+    made, inputs = _assembled(source, predictions or [], request)
+    if plan:
+        _plan(made, as_json)
+    else:
+        _of_scores(made, inputs, out, as_json)
+
+
+def _numbers(text: str | None, option: str) -> list[float] | None:
+    try:
+        return None if text is None else [float(part) for part in text.split(",")]
+    except ValueError:
+        raise UserError(f"{option}: {text!r} is no list of numbers such as 0.05,0.01") from None
+
+
+def _of_study(study: Path, spec: str | None, code: str | None, partial: bool) -> None:
+    from bakeoff import stages
+    from bakeoff.compare import step
+
+    if spec is None:
+        from bakeoff.grid import Grid
+        from bakeoff.study import load
+
+        settings = Grid(load(study)).compare_spec(partial)
+    else:
+        settings = parse_spec(spec)
+    step.run(settings, code or stages.compare())
+
+
+# --- of scores made elsewhere -------------------------------------------------------------------------------------
+
+
+def _assembled(source: Path | None, files: list[Path], request: Request) -> tuple[Assembled, Json]:
+    """What the statistics work from, and by name the sha256 of the files that it is from."""
+    from bakeoff.compare import outside, predictions, scores
+    from bakeoff.compare.units import Known
+    from bakeoff.evaluate.metrics import METRICS
+
+    known = {name: Known(metric.unit, metric.direction, metric.range) for name, metric in METRICS.items()}
+    read = [(_named(path), _bytes(path)) for path in (*([source] if source else []), *files)]
+    table = scores.read(read[0][1], read[0][0], request.metric) if source else None
+    answers = predictions.read(read[1 if source else 0 :]) if files else None
+    made = outside.assemble(table, answers, request, known)
+    return made, {name: hashlib.sha256(data).hexdigest() for name, data in read}
+
+
+def _named(path: Path) -> str:
+    return "standard input" if str(path) == STDIN else str(path)
+
+
+def _bytes(path: Path) -> bytes:
+    if str(path) == STDIN:
+        return sys.stdin.buffer.read(_MOST_BYTES)
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise UserError(f"{path}: has more than {_MOST_BYTES:,} bytes; compare fewer runs at a time")
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _of_scores(made: Assembled, inputs: Json, out: Path | None, as_json: bool) -> None:
+    from bakeoff.compare import standalone
+
+    name = out.resolve().name if out is not None else "scores"
+    body = standalone.compared(made, name or "scores")
+    spec = {"inputs": inputs, **made.questions.model_dump(mode="json")}
+    written = _write(body, out, spec) if out is not None else []
+    if as_json:
+        print(json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False))
+        return
+    _show(body)
+    for path in written:
+        print(f"written: {path}")
+    if out is None:
+        print("nothing was written: --out DIR writes comparison.csv, .json, .md and .tex", file=sys.stderr)
+
+
+def _write(body: Json, out: Path, spec: Json) -> list[Path]:
+    from bakeoff.compare import standalone
+    from bakeoff.provenance import whole
+    from bakeoff.report import load, papers, tables
+    from bakeoff.report.text import Names
+
+    try:
+        listed, record = standalone.write(body, out, spec, code_digest("bakeoff.compare.standalone"))
+        results = load.of_scores(_printable(body))
+        made = tables.paper(results, Names({}))
+        pages = {"comparison.md": papers.to_markdown(results, body["study"], made)}
+        pages["comparison.tex"] = papers.to_latex(results, made)
+        for name, text in pages.items():
+            with whole(out / name) as part:
+                part.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"--out: {out}: cannot be written: {error.strerror}") from None
+    return [listed, record, *(out / name for name in pages)]
+
+
+def _printable(body: Json) -> Json:
+    """The body with what only a record has."""
+    return {**body, "bakeoff": None, "record_digest": ""}
+
+
+def _show(body: Json) -> None:
+    from bakeoff.report import load, tables, terminal
+    from bakeoff.report.text import Names
+
+    console = _console()
+    for table in tables.paper(load.of_scores(_printable(body)), Names({})):
+        terminal.show(table, console)
+    for warning in body["warnings"]:
+        console.print(f"warning: {warning}", markup=False, highlight=False)
+
+
+def _console() -> Any:
+    """As wide as the terminal; what goes into a file or a pipe is not wrapped."""
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() else Console(width=1000)
+
+
+# --- from a pilot -------------------------------------------------------------------------------------------------
+
+
+def _plan(made: Assembled, as_json: bool) -> None:
+    raise NotImplementedError
