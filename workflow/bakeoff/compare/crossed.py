@@ -13,7 +13,7 @@ import numpy as np
 from scipy import stats
 
 from bakeoff.compare.paired import LEVEL, RESOLUTION, FloatArray, Interval
-from bakeoff.compare.planning import Components
+from bakeoff.compare.planning import Components, images_needed
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,10 @@ class Crossed:
         """The fraction by which twice as many test images would shrink the interval."""
         c = self.components
         return c.gain(self.seeds, self.images, self.seeds, 2 * self.images) if c else None
+
+    def images_needed(self, effect: float, alpha: float) -> int | None:
+        """How many test images, at these seeds, would show a true difference of `effect` with power 0.8."""
+        return images_needed(self.components, effect, self.seeds, alpha) if self.components else None
 
     def p_tost(self, margin: float) -> float:
         """The p of "the difference is smaller than `margin` for new seeds and images" (two one-sided tests).

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from statsmodels.stats.proportion import proportion_confint
 
-from bakeoff.compare.paired import LEVEL, FloatArray, Interval, resolution
+from bakeoff.compare.paired import LEVEL, RESOLUTION, FloatArray, Interval, resolution
 
 # Of a metric in these units the best value, so that its distance from there is an error.
 _BEST = {"fraction": 1.0, "per cent": 100.0}
@@ -60,6 +60,12 @@ def effects(candidate: FloatArray, baseline: FloatArray, direction: str, unit: s
         outperform_ci=(float(lo), float(hi)),
         seed_correlation=_correlation(candidate, baseline, smallest),
     )
+
+
+def at_ceiling(scores: FloatArray, direction: str, unit: str) -> bool:
+    """Whether all of the scores [n] are the best value that their metric has."""
+    best = _BEST.get(unit) if direction == "max" else 0.0
+    return best is not None and bool(np.abs(scores - best).max() <= RESOLUTION * max(best, 1.0))
 
 
 def _reduction(mine: float, base: float, direction: str, unit: str, smallest: float) -> float | None:

@@ -4,21 +4,42 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from statsmodels.stats.multitest import multipletests
 
 from bakeoff.compare import paired
 from bakeoff.compare.contrast import Contrast
+from bakeoff.compare.planning import seeds_needed
 from bakeoff.compare.spec import CompareSettings, Correction
+
+UNCORRELATED = 0.2
+"""Below this correlation over seeds an unpaired test would be the more powerful one (measured at five seeds)."""
 
 _STATSMODELS = {"holm": "holm", "bh": "fdr_bh"}
 
 
 @dataclass(frozen=True)
+class Needed:
+    """What would show a true difference with power 0.8 at the strictest level of the family; null: nothing would.
+
+    A difference as large as the margin: seeds on these test images, and test images at these seeds. As large as the
+    observed one: a noisy number, and mostly too low, for what is looked at tends to look large.
+    """
+
+    seeds_for_rope: int | None = None
+    seeds_for_observed: int | None = None
+    images_for_rope: int | None = None
+
+
+@dataclass(frozen=True)
 class Judgement:
-    """`family_size` counts the tests that were corrected for; rows that could not be tested are not among them."""
+    """`family_size` counts the tests that were corrected for; rows that could not be tested are not among them.
+
+    `scope` says what is random in the test that the verdict rests on: "seeds", "seeds+images", or "images", which speak
+    of the trained models alone and give no verdict.
+    """
 
     verdict: str
     family: str | None = None
@@ -29,6 +50,8 @@ class Judgement:
     dagger: str = ""
     p_tost: float | None = None
     mde80: float | None = None
+    scope: str | None = None
+    needed: Needed = field(default_factory=Needed)
     warnings: tuple[str, ...] = ()
 
 
@@ -80,7 +103,16 @@ def judge(contrasts: Sequence[Contrast], settings: CompareSettings) -> list[Judg
 def _unjudged(row: Contrast, settings: CompareSettings) -> Judgement:
     if row.difference is None:
         return Judgement("baseline")
-    return Judgement("exploratory", p_tost=_p_tost(row), mde80=_mde80(row, settings.alpha[0]))
+    alpha = settings.alpha[0]
+    lost = "‡" if row.many_lost else ""
+    return Judgement(
+        "exploratory",
+        dagger=lost,
+        p_tost=_p_tost(row),
+        mde80=_mde80(row, alpha),
+        scope=_scope(row),
+        needed=_needed(row, alpha, settings.overlap),
+    )
 
 
 def _judgement(
@@ -103,10 +135,12 @@ def _judgement(
         p_adj=p_adj,
         crossed_p_adj=crossed_p_adj,
         stars=marks,
-        dagger="†" if marks and floor is not None and floor >= settings.alpha[0] else "",
+        dagger=("†" if marks and floor is not None and floor >= settings.alpha[0] else "") + "‡" * row.many_lost,
         p_tost=p_tost,
         mde80=_mde80(row, strictest),
-        warnings=tuple(_warnings(here, both, marks, p_tost, settings.alpha[0])),
+        scope=_scope(row),
+        needed=_needed(row, strictest, settings.overlap),
+        warnings=tuple(_warnings(row, here, both, marks, p_tost, settings.alpha[0])),
     )
 
 
@@ -120,13 +154,34 @@ def _p_tost(row: Contrast) -> float | None:
 
 def _mde80(row: Contrast, alpha: float) -> float | None:
     """The smallest true difference, in the metric's unit, that so many seeds would show with power 0.8."""
-    if row.difference is None or not row.difference.std:
+    if row.difference is None or not row.difference.std or row.difference.se is None:
         return None
-    return paired.detectable_effect(len(row.difference.seeds), alpha) * row.difference.std
+    n = len(row.difference.seeds)
+    return paired.detectable_effect(n, alpha) * math.sqrt(n) * row.difference.se
 
 
-def _warnings(here: str, both: str, marks: str, p_tost: float | None, alpha: float) -> Iterable[str]:
+def _scope(row: Contrast) -> str | None:
+    if row.difference is not None and row.difference.p_used is not None:
+        return "seeds+images" if row.crossed else "seeds"
+    return "images" if row.images else None
+
+
+def _needed(row: Contrast, alpha: float, overlap: float) -> Needed:
+    if row.difference is None or not row.difference.std:
+        return Needed()
+    std, crossed = row.difference.std, row.crossed
+    return Needed(
+        seeds_for_rope=seeds_needed(row.rope, std, alpha, overlap) if row.rope else None,
+        seeds_for_observed=seeds_needed(row.difference.diff or 0.0, std, alpha, overlap),
+        images_for_rope=crossed.images_needed(row.rope, alpha) if crossed and row.rope else None,
+    )
+
+
+def _warnings(row: Contrast, here: str, both: str, marks: str, p_tost: float | None, alpha: float) -> Iterable[str]:
     if here != both:
         yield f"{here} on this test set, but not shown for new images"
     if marks and p_tost is not None and p_tost < alpha:
         yield "significant, but smaller than the margin of equivalence"
+    r = row.effects.seed_correlation
+    if here == "inconclusive" and r is not None and r < UNCORRELATED:
+        yield f"note: over seeds both hardly vary together (r < {UNCORRELATED}): pairing them gains nothing here"

@@ -11,6 +11,9 @@ from bakeoff.compare.load import Loaded
 from bakeoff.compare.paired import FloatArray
 from bakeoff.compare.spec import AXES, Comparison, Place
 
+SAME = 0.006
+"""What a score may differ from the mean over images: scores made elsewhere may be rounded to two decimals."""
+
 # The axes that a side is averaged over, as one cell has them: () when there are none.
 Stratum = tuple[str, ...]
 Side = Mapping[Stratum, Place]
@@ -74,3 +77,25 @@ def correctness(cells: Sequence[Place], loaded: Loaded, seeds: Sequence[int]) ->
             return None
         shares.append(np.mean(known, axis=0))
     return np.array(shares)
+
+
+def contributions(cells: Sequence[Place], loaded: Loaded, seeds: Sequence[int], metric: str) -> FloatArray | None:
+    """What each test image does to the metric, averaged over `cells`: [S seeds, N images]; their mean is the score.
+
+    Correctness, of accuracy; of other metrics jackknife pseudo-values (`bakeoff.compare.jackknife`). None where they
+    are not known, and where they are not those of the scores: then the metric is another of the same name.
+    """
+    if not cells or not seeds:
+        return None
+    if metric == "accuracy":
+        return correctness(cells, loaded, seeds)
+    rows = []
+    for seed in seeds:
+        runs = [loaded.runs[cell.key, seed] for cell in cells]
+        values = [run.outcome.per_image.get(metric) for run in runs if run.outcome is not None]
+        known = [value for value in values if value is not None]
+        scored = [run.metrics[metric].value or 0.0 for run in runs]
+        if len(known) < len(runs) or abs(float(np.mean(known)) - float(np.mean(scored))) > SAME:
+            return None
+        rows.append(np.mean(known, axis=0, dtype=np.float64))
+    return np.array(rows)

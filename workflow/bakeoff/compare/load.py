@@ -18,11 +18,11 @@ import pandas as pd
 from scipy import special
 
 from bakeoff import layout
-from bakeoff.compare import drift, profiles
+from bakeoff.compare import drift, jackknife, profiles
 from bakeoff.compare.profiles import Profile
 from bakeoff.compare.spec import AXES, Cell, CompareInput, Place
 from bakeoff.errors import Refused, UserError
-from bakeoff.provenance import Json, check_files, finite, read_record
+from bakeoff.provenance import Json, check_files, finite, read_record, spec_digest
 
 CellKey = tuple[str, str, str, str]
 IntArray = npt.NDArray[np.int64]
@@ -67,11 +67,13 @@ class Outcome:
 
     `correct` says which test images it classifies rightly, `predicted` what it takes each for; None where nobody gave
     them. `predictions_digest` is the same for runs that predict the same, None where nobody can tell.
+    `per_image` is what each image does to other metrics, by name (`bakeoff.compare.jackknife`).
     """
 
     correct: npt.NDArray[np.bool_] | None = None  # [N]
     predictions_digest: str | None = None
     predicted: IntArray | None = None  # [N]
+    per_image: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)  # [N] each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +103,11 @@ class Run:
     device: str | None = None
     hardware: str | None = None
     class_names: tuple[str, ...] = ()
+    n_train: int | None = None
+    amount_series: str | None = None
+    """The same for runs whose recipes differ in the number of training images alone."""
+    record: Json | None = field(default=None, repr=False)
+    """Its run.json, for the ledger."""
     outcome: Outcome | None = None
     fault: Literal["diverged", "failed"] = "diverged"
 
@@ -176,8 +183,16 @@ def _read_run(folder: Path, cell: Cell, seed: int, tests: _TestSets) -> Run:
         device=record["device"],
         hardware=profiles.hardware(record),
         class_names=tuple(record["class_names"]),
+        n_train=record["n_train"],
+        amount_series=_amount_series(record["spec"].get("recipe")),
+        record=record,
         outcome=None if diverged else _read_outcome(path, record, metrics, tests),
     )
+
+
+def _amount_series(recipe: Json | None) -> str | None:
+    """Runs made from others' have no recipe."""
+    return None if recipe is None else spec_digest({**recipe, "train_images": None})
 
 
 def _read_outcome(path: Path, record: Json, metrics: Json, tests: _TestSets) -> Evaluated:
@@ -190,12 +205,21 @@ def _read_outcome(path: Path, record: Json, metrics: Json, tests: _TestSets) -> 
     return Evaluated(
         correct=predicted == y_true,
         predicted=predicted,
+        per_image=_per_image(y_true, logits, predicted, metrics),
         predictions_digest=hashlib.sha256(logits.tobytes()).hexdigest(),
         history=pd.read_csv(path.parent / "history.csv"),
         confusion=np.array(metrics["confusion"], dtype=np.int64),
         mistakes=_mistakes(logits, predicted, y_true),
         details={name: metrics[name] for name in _DETAILS},
     )
+
+
+def _per_image(
+    y_true: IntArray, logits: npt.NDArray[np.floating], predicted: IntArray, metrics: Json
+) -> dict[str, npt.NDArray[np.float32]]:
+    temperature = (metrics["calibration"] or {}).get("temperature")
+    found = jackknife.of_answers(y_true, predicted) | jackknife.of_logits(y_true, logits, temperature)
+    return {name: values for name, values in found.items() if name in metrics["metrics"]}
 
 
 def _mistakes(logits: npt.NDArray[np.floating], predicted: IntArray, y_true: IntArray) -> Mistakes:

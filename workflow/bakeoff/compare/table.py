@@ -33,7 +33,7 @@ def _comparison_rows(comparison: Comparison, inputs: Questions, loaded: Loaded) 
             models = pool(group, name, metric.direction, inputs, loaded)
             standing, place = _standings(models, inputs), worth(models, JOINT, name, inputs.tolerance)
             for candidate in sorted(group.sides, key=lambda value: (value != comparison.baseline, value)):
-                contrasts.append(contrast(group, candidate, name, metric.direction, loaded, inputs))
+                contrasts.append(contrast(group, candidate, name, metric.direction, metric.unit, loaded, inputs))
                 placed.append((standing[candidate], place.get(candidate)))
     for row, judgement, places in zip(contrasts, judge(contrasts, inputs), placed, strict=True):
         yield _flat(row, judgement, *places, known[row.metric].unit, loaded)
@@ -51,12 +51,21 @@ def _standings(models: Pool, inputs: Questions) -> dict[str, Standing]:
     )
 
 
+_EFFECTS = ("rel_err_reduction", "d_av", "wins", "ties", "losses", "p_outperform")
+
+
+def _crossed_method(row: Contrast) -> str | None:
+    if row.crossed is None:
+        return None
+    return "correctness" if row.metric == "accuracy" else "jackknife"
+
+
 def _flat(
     row: Contrast, judgement: Judgement, standing: Standing, place: Place | None, unit: str, loaded: Loaded
 ) -> Json:
     group, comparison = row.group, row.group.comparison
     difference = row.difference or Difference("no_pairs")
-    crossed = row.crossed
+    crossed, images = row.crossed, row.images
     components = crossed.components if crossed else None
     flat: Json = {
         "dataset": group.dataset,
@@ -83,11 +92,24 @@ def _flat(
         "diff": difference.diff,
         **ends("diff_ci_lo", "diff_ci_hi", difference.ci),
         **ends("boot_lo", "boot_hi", row.boot),
-        **{name: getattr(difference, name) for name in ("t", "df", "p_raw", "p_exact", "p_used", "p_method")},
+        **ends("bca_lo", "bca_hi", row.sensitivity.bca),
+        **{name: getattr(difference, name) for name in ("t", "df", "p_raw", "p_exact")},
+        "p_wilcoxon": row.sensitivity.p_wilcoxon,
+        "p_welch": row.sensitivity.p_welch,
+        **{name: getattr(difference, name) for name in ("p_nb", "p_used", "p_method")},
         **{name: getattr(judgement, name) for name in ("p_adj", "family", "family_size", "stars", "dagger", "verdict")},
+        "scope": judgement.scope,
         "d_z": difference.d_z,
+        **{name: getattr(row.effects, name) for name in _EFFECTS},
+        **ends("p_outperform_lo", "p_outperform_hi", row.effects.outperform_ci),
+        "seed_correlation": row.effects.seed_correlation,
         "p_tost": judgement.p_tost,
         "rope": row.rope,
+        "images_diff": images.diff if images else None,
+        **ends("images_lo", "images_hi", images.ci if images else None),
+        "images_p": images.p if images else None,
+        "images_method": images.method if images else None,
+        "crossed_method": _crossed_method(row),
         "crossed_diff": crossed.diff if crossed else None,
         **ends("crossed_lo", "crossed_hi", crossed.ci if crossed else None),
         "crossed_df": crossed.df if crossed else None,
@@ -96,7 +118,16 @@ def _flat(
         "var_seed": components.seed if components else None,
         "var_image": components.image if components else None,
         "var_inter": components.inter if components else None,
+        "gain_double_seeds": crossed.gain_double_seeds if crossed else None,
+        "gain_double_images": crossed.gain_double_images if crossed else None,
         "mde80": judgement.mde80,
+        **{
+            name: getattr(judgement.needed, name)
+            for name in ("seeds_for_rope", "seeds_for_observed", "images_for_rope")
+        },
+        "completion": row.completion,
+        "worst_diff": row.worst.diff if row.worst else None,
+        "worst_p": row.worst.p_used if row.worst else None,
         "rank": standing.rank,
         **ends("rank_lo", "rank_hi", standing.interval),
         "rank_scope": standing.scope,
