@@ -11,25 +11,29 @@ from bakeoff.compare import costs, paired, resampling, seeds
 from bakeoff.compare.contrast import rng_for
 from bakeoff.compare.costs import Cost
 from bakeoff.compare.crossed import crossed_test
-from bakeoff.compare.grid import Group, correctness, scores
+from bakeoff.compare.grid import Group, contributions, scores
 from bakeoff.compare.load import Loaded
 from bakeoff.compare.paired import FloatArray, Interval
 from bakeoff.compare.resampling import Draws, Scores
 from bakeoff.compare.spec import Place, Questions
+
+# Draws for a metric that is not the primary one: a probability then has a standard error of 0.016 at most.
+_EXPLORATORY = 1000
 
 
 @dataclass(frozen=True)
 class Pool:
     """All values of a group's factor in the settings that all of them have.
 
-    `correct` are scores by seed and image [S, N], where every model has them; `costs` those that are known of each;
+    `by_image` is what each image does to the score, by seed [S, N], where that is known of every model; `costs` are
+    those that are known of each;
     `untested` are the models whose seeds are no repetitions. `question` is what the pool's random numbers depend on.
     """
 
     question: tuple[object, ...]
     direction: str
     scores: Scores
-    correct: Mapping[str, FloatArray] | None
+    by_image: Mapping[str, FloatArray] | None
     costs: Mapping[str, Mapping[str, Cost]]
     untested: frozenset[str]
     draws: Draws
@@ -43,12 +47,12 @@ class Pool:
         """95 % interval of a model's own mean, for new seeds and, where images are known, new images; or None."""
         if name in self.untested:
             return None
-        if self.correct is None:
+        if self.by_image is None:
             return paired.t_interval(np.array(list(self.scores[name].values())))
-        by_image = self.correct[name]
-        if len(by_image) == 1:
-            return paired.t_interval(by_image[0])
-        crossed = crossed_test(by_image)
+        table = self.by_image[name]
+        if len(table) == 1:
+            return paired.t_interval(table[0])
+        crossed = crossed_test(table)
         return crossed.ci if crossed else None
 
     def cost_draws(self, name: str, cost: str) -> FloatArray:
@@ -74,22 +78,25 @@ def pool(group: Group, metric: str, direction: str, inputs: Questions, loaded: L
     strata = group.shared(*group.sides)
     sides = {value: group.cells(value, strata) for value in group.sides}
     by_seed = {value: scores(cells, loaded, metric) for value, cells in sides.items()}
-    correct = _correct(sides, by_seed, loaded) if metric == "accuracy" else None
+    by_image = _by_image(sides, by_seed, loaded, metric)
+    n_resamples = inputs.n_resamples if metric == inputs.metric else min(inputs.n_resamples, _EXPLORATORY)
     question = (group.comparison.name, group.dataset, dict(group.context), metric)
     return Pool(
         question=question,
         direction=direction,
         scores=by_seed,
-        correct=correct,
+        by_image=by_image,
         costs={value: costs.objectives(cells, loaded) for value, cells in sides.items()},
         untested=frozenset(value for value, cells in sides.items() if seeds.any_failed(cells, loaded)),
-        draws=resampling.draw(by_seed, correct, rng_for(inputs.rng_seed, "rank", *question), inputs.n_resamples),
+        draws=resampling.draw(by_seed, by_image, rng_for(inputs.rng_seed, "rank", *question), n_resamples),
         rng_seed=inputs.rng_seed,
     )
 
 
-def _correct(sides: Mapping[str, Sequence[Place]], by_seed: Scores, loaded: Loaded) -> dict[str, FloatArray] | None:
-    """Correctness of all models that have scores; None where that of any is not known."""
-    known = {value: correctness(sides[value], loaded, sorted(seeds)) for value, seeds in by_seed.items() if seeds}
-    complete = {value: shares for value, shares in known.items() if shares is not None}
+def _by_image(
+    sides: Mapping[str, Sequence[Place]], by_seed: Scores, loaded: Loaded, metric: str
+) -> dict[str, FloatArray] | None:
+    """The contributions of the images for all models that have scores; None where those of any are not known."""
+    known = {value: contributions(sides[value], loaded, sorted(at), metric) for value, at in by_seed.items() if at}
+    complete = {value: table for value, table in known.items() if table is not None}
     return complete if len(complete) == len(known) else None
