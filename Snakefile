@@ -72,6 +72,7 @@ rule all:
 rule data:
     input:
         [folder / "manifest.json" for folder in GRID.data_dirs()],
+        GRID.audits(),
     localrule: True
 
 

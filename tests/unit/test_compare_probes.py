@@ -92,7 +92,15 @@ def test_the_audit_of_the_data_is_in_the_comparison(tree: Tree) -> None:
     (entry,) = tree.run()["data"]
     assert (entry["dataset"], entry["audit"]) == ("digits", None)
     assert "is missing" in entry["reason"]
-    manifest = tree.results / "data" / tree.cells[0]["data"] / "manifest.json"
-    write_record(manifest, "data", {}, CODE, {"audit": {"warnings": ["a copy"]}, "counts": {"train": 5}})
+    folder = tree.results / "data" / tree.cells[0]["data"]
+    write_record(folder / "manifest.json", "data", {}, CODE, {"counts": {"train": 5}})
+    images = read_record(folder / "manifest.json", "data")["record_digest"]
+    body = {"audit": {"warnings": ["a copy"]}, "data_digest": images}
+    write_record(folder / "audit.json", "audit", {}, CODE, body)
     (entry,) = tree.run()["data"]
     assert (entry["audit"], entry["counts"], entry["reason"]) == ({"warnings": ["a copy"]}, {"train": 5}, None)
+
+    write_record(folder / "audit.json", "audit", {}, CODE, body | {"data_digest": "of others"})
+    (entry,) = tree.run()["data"]
+    assert entry["audit"] is None
+    assert "is of other images" in entry["reason"]

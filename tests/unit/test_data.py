@@ -348,15 +348,6 @@ def test_images_of_one_shade_have_a_standard_deviation_to_divide_by(
     step.run(toy_source(monkeypatch, Raw(grey, None)), tmp_path, "0" * 16, tmp_path)
     manifest = read_record(tmp_path / "manifest.json", "data")
     assert manifest["std"] == pytest.approx([1 / 255], abs=1e-6)
-    assert manifest["test_images_also_in_training"] == 10
-
-
-def test_test_images_that_training_sees_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    raw = toy([50, 50], test=30)
-    assert raw.test is not None
-    raw.test.pixels[:3] = raw.train.pixels[:3]
-    step.run(toy_source(monkeypatch, raw), tmp_path, "0" * 16, tmp_path)
-    assert read_record(tmp_path / "manifest.json", "data")["test_images_also_in_training"] == 3
 
 
 def test_preparing_twice_gives_the_same_bytes(digits: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from study_fixture import TINY, grid
 
-from bakeoff import grid as grid_module
+from bakeoff import datasets as datasets_module
 from bakeoff.errors import UserError
 from bakeoff.evaluate.metrics import METRICS
 from bakeoff.grid import Grid
@@ -326,7 +326,7 @@ def test_the_order_in_the_file_moves_nothing(models: list[str], seeds: list[int]
 
 
 def test_two_settings_of_one_digest_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grid_module, "spec_digest", lambda spec: "0" * 12)
+    monkeypatch.setattr(datasets_module, "spec_digest", lambda spec: "0" * 12)
     with pytest.raises(UserError, match="two settings of this study have the same digest 000000000000"):
         _ = grid().cells
 

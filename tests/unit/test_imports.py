@@ -11,7 +11,7 @@ import pytest
 from bakeoff import plugins
 from bakeoff.provenance import PACKAGE, import_closure
 
-STEPS = ("data", "train", "profile", "evaluate", "probe", "combine", "compare", "report")
+STEPS = ("data", "audit", "train", "profile", "evaluate", "probe", "combine", "compare", "report")
 # What a step runs besides its step.py, for another rule.
 BESIDE = {"combine": ("bakeoff.combine.costs",)}
 PLUGINS = (
@@ -30,6 +30,18 @@ COMMANDS = {
     "bakeoff.catalogue",
     "bakeoff.cells",
     "bakeoff.cli",
+    "bakeoff.commands.audit",
+    "bakeoff.commands.compare",
+    "bakeoff.compare.csvfile",
+    "bakeoff.compare.outside",
+    "bakeoff.compare.pilot",
+    "bakeoff.compare.predictions",
+    "bakeoff.compare.scores",
+    "bakeoff.compare.standalone",
+    "bakeoff.compare.units",
+    "bakeoff.report.planned",
+    "bakeoff.report.terminal",
+    "bakeoff.datasets",
     "bakeoff.commands",
     "bakeoff.commands.machine",
     "bakeoff.commands.options",
@@ -57,7 +69,7 @@ COMMANDS = {
 }
 # What is not a step's own: the settings of all steps are read with the study, and arrays are how data meets training.
 ARRAYS = {"bakeoff.data", "bakeoff.data.arrays"}
-SHARED = {"train": ARRAYS, "probe": ARRAYS}
+SHARED = {"audit": ARRAYS, "train": ARRAYS, "probe": ARRAYS}
 HEAVY = {"torch", "torchvision", "timm", "fvcore", "albumentations"}
 SLOW = {"numpy", "pandas", "scipy", "sklearn", "statsmodels", "matplotlib"}
 

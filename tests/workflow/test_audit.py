@@ -1,7 +1,8 @@
-"""What `audit:` of a data set does to a study: strict stops it, before anything is trained; no mode makes it again."""
+"""What `audit:` of a data set does to a study: strict stops it before anything is trained; no mode prepares it anew."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 from checkout import Checkout
 from PIL import Image
+
+PREPARED = Counter({"prepare": 1, "audit": 1, "data": 1})
 
 
 @pytest.fixture
@@ -38,8 +41,13 @@ def test_strict_stops_a_study_and_no_mode_makes_anything_again(checkout: Checkou
     assert "Traceback" not in refused.text
     assert not list((checkout.folder / "results/data").glob("mine-*/*"))
 
-    assert checkout.snakemake(study(checkout, "warn"), "data").jobs == Counter({"prepare": 1, "data": 1})
+    assert checkout.snakemake(study(checkout, "off"), "data").jobs == PREPARED
+    arrays = {path: path.stat().st_mtime_ns for path in checkout.find("data/mine-*/*") if path.stem != "audit"}
+    assert checkout.snakemake(study(checkout, "warn"), "data").jobs == Counter({"audit": 1, "data": 1})
+    (record,) = checkout.find("data/mine-*/audit.json")
+    assert json.loads(record.read_text())["audit"]["near"]["found"] is not None
     before = {path: path.stat().st_mtime_ns for path in checkout.find("data/mine-*/*")}
+    assert arrays.items() < before.items()
     at_once = checkout.snakemake(study(checkout, "strict"))
     assert at_once.status != 0
     assert "mine: is refused by audit: strict" in at_once.text
@@ -54,6 +62,6 @@ def test_strict_stops_a_study_and_no_mode_makes_anything_again(checkout: Checkou
 
 def test_strict_lets_a_good_data_set_pass_and_asking_for_it_makes_nothing_again(checkout: Checkout) -> None:
     (checkout.folder / "photos/test/a/0.png").unlink()
-    for mode, jobs in (("warn", Counter({"prepare": 1, "data": 1})), ("strict", Counter())):
+    for mode, jobs in (("strict", PREPARED), ("warn", Counter()), ("strict", Counter())):
         outcome = checkout.snakemake(study(checkout, mode), "data")
         assert (outcome.status, outcome.jobs) == (0, jobs), outcome.text

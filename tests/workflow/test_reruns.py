@@ -16,6 +16,7 @@ from checkout import TINY, Checkout, Outcome
 
 MODELS = ("lenet5", "tiny_cnn")
 SEEDS = (0, 1)
+PREPARED = Counter({"prepare": 1, "audit": 1})
 SUMMARY = Counter({"compare": 1, "report": 1})
 PACKAGE = "workflow/bakeoff"
 
@@ -39,7 +40,7 @@ def expect(outcome: Outcome, jobs: Counter[str]) -> None:
 
 def test_first_run_makes_everything(first_run: tuple[Checkout, Outcome]) -> None:
     checkout, outcome = first_run
-    expect(outcome, Counter({"prepare": 1}) + profiled() + trained() + SUMMARY)
+    expect(outcome, PREPARED + profiled() + trained() + SUMMARY)
     report = checkout.folder / "results/tiny/report.html"
     assert report.is_file()
     assert f"The report of study tiny: {report}" in outcome.text
@@ -73,7 +74,21 @@ def test_nothing_after_comments_docstrings_and_formatting(done: Checkout) -> Non
 
 def test_edit_in_preparation(done: Checkout) -> None:
     done.add_code(f"{PACKAGE}/data/step.py")
-    expect(done.snakemake(done.study()), Counter({"prepare": 1}) + trained() + SUMMARY)
+    expect(done.snakemake(done.study()), PREPARED + trained() + SUMMARY)
+
+
+@pytest.mark.parametrize("file", ["verdict", "near"])
+def test_edit_in_the_audit(done: Checkout, file: str) -> None:
+    done.add_code(f"{PACKAGE}/audit/{file}.py")
+    expect(done.snakemake(done.study()), Counter({"audit": 1}) + SUMMARY)
+
+
+def test_an_audit_that_is_lost_is_made_again_and_nothing_else(done: Checkout) -> None:
+    (path,) = done.find("data/digits-*/audit.json")
+    path.unlink()
+    jobs = done.snakemake(done.study()).jobs
+    assert jobs["audit"] == 1
+    assert not jobs - Counter({"audit": 1}) - SUMMARY
 
 
 def test_edit_in_training_loop(done: Checkout) -> None:

@@ -39,14 +39,18 @@ def grid_of(target: str, data_root: Path, image_size: int | None) -> Grid:
 
 
 def manifests(grid: Grid, watch: Watch) -> Iterator[tuple[str, Json]]:
-    """Name and manifest, audit included, of each data set: the prepared one's or, of one that is not prepared (or was
-    not fully audited), that of arrays that are made for this and deleted.
+    """Name and manifest of each data set, with its audit as `audit`: of what is prepared already, or of arrays that are
+    made for this and deleted. Near duplicates are looked for, whatever the study says.
     """
     for dataset in dict.fromkeys(cell.dataset for cell in grid.cells):
-        found = grid.prepared(dataset)
-        if found is None or found["audit"]["status"] != "done":
-            found = _prepared_for_this(grid, dataset, watch)
-        yield dataset, found
+        record = grid.audited(dataset)
+        manifest = grid.prepared(dataset)
+        if manifest is None:
+            yield dataset, _prepared_for_this(grid, dataset, watch)
+        elif record is None or not record["spec"]["near"]:
+            yield dataset, _with_audit(grid.data_dir(dataset), watch)
+        else:
+            yield dataset, {**manifest, "audit": record["audit"]}
 
 
 def _prepared_for_this(grid: Grid, dataset: str, watch: Watch) -> Json:
@@ -54,16 +58,21 @@ def _prepared_for_this(grid: Grid, dataset: str, watch: Watch) -> Json:
 
     watch("preparing the images", 0, 1)
     with tempfile.TemporaryDirectory(prefix="bakeoff-audit-") as folder:
-        manifest = step.run(
+        step.run(
             grid.data_spec(dataset),
             Path(folder),
             grid.data_code(dataset),
             Path(grid.study.data_root),
             grid.data_place(dataset),
             min(grid.data_threads(dataset), os.cpu_count() or 1),
-            watch=watch,
         )
-        return read_record(manifest, "data")
+        return _with_audit(Path(folder), watch)
+
+
+def _with_audit(folder: Path, watch: Watch) -> Json:
+    from bakeoff.audit.step import of_folder
+
+    return {**read_record(folder / "manifest.json", "data"), "audit": of_folder(folder, near=True, watch=watch)}
 
 
 def describe(manifest: Json) -> str:

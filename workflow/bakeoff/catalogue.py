@@ -43,35 +43,6 @@ def datasets(search: Annotated[str, typer.Argument(help="Only names with this te
         print(f"{name:32} {registry.about(name)}" + (f" [{options}]" if options else ""))
 
 
-def audit(
-    target: Annotated[str, typer.Argument(help="A data set, such as digits or folder:photos, or a study file.")],
-    data_root: DataRoot = Path("data"),
-    image_size: Annotated[
-        int | None, typer.Option(help="Side in pixels; default: the data set's own, else 64.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON, by data set.")] = False,
-) -> None:
-    """Print how large the classes of a data set are, and which images are copies, contradictory or empty."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from bakeoff import audits
-
-    grid = audits.grid_of(target, data_root, image_size)
-    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("")
-        found = dict(
-            audits.manifests(
-                grid, lambda what, done, of: progress.update(task, description=what, completed=done, total=of)
-            )
-        )
-    if as_json:
-        print(json.dumps({name: manifest["audit"] for name, manifest in found.items()}, indent=1))
-    else:
-        print("\n\n".join(map(audits.describe, found.values())))
-
-
 def augmentations(
     sheet: Annotated[Path | None, typer.Option(help="Draw them into this file, such as sheet.png.")] = None,
     policy: Annotated[str, typer.Option(help="Only this one.")] = "",
@@ -132,6 +103,15 @@ def metrics() -> None:
         better = "higher" if metric.direction == "max" else "lower"
         low, high = (f"{end:g}" if end is not None else "infinity" for end in metric.range)
         print(f"{metric.name:20} {metric.unit}, {low} to {high}, {better} is better; {metric.about} [{metric.source}]")
+
+
+def columns() -> None:
+    """List the columns that the table of a study may have (report: columns), those of a study that names none first."""
+    from bakeoff.report.columns import DEFAULT, KINDS
+
+    for name in [*DEFAULT, *(name for name in KINDS if name not in DEFAULT)]:
+        print(f"{name:20} {KINDS[name].about}{' [default]' if name in DEFAULT else ''}")
+    print(f"{'any metric':20} mean ± standard deviation over seeds; `bakeoff metrics` lists them")
 
 
 def schema() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from bakeoff import catalogue
-from bakeoff.commands import plan, profile, run, verification
+from bakeoff.commands import audit, compare, plan, profile, run, verification
 from bakeoff.commands.options import DEFAULT_STUDY, Code
 from bakeoff.errors import UserError
 from bakeoff.provenance import Json, at_path, parse_spec, read_record
@@ -41,11 +41,13 @@ for command in (
     plan.plan,
     catalogue.models,
     catalogue.datasets,
-    catalogue.audit,
+    audit.audit,
     catalogue.augmentations,
     catalogue.metrics,
+    catalogue.columns,
     catalogue.schema,
     profile.profile,
+    compare.compare,
     verification.verification,
     verification.embed,
 ):
@@ -82,17 +84,16 @@ def prepare(
     data_root: Folder = Path("data"),
     place: Annotated[str, typer.Option(help="Where one's own images stand: the option `path` of the study.")] = "",
     threads: Annotated[int, typer.Option(help="Threads that decode images.")] = 1,
-    audit: Annotated[
-        Literal["warn", "strict", "off"], typer.Option(help="What becomes of what the audit of the images finds.")
-    ] = "warn",
+    strict: Annotated[bool, typer.Option(help="Write nothing of what audit: strict refuses.")] = False,
 ) -> None:
     """Write the arrays, splits and manifest of a data set."""
     from bakeoff import stages
+    from bakeoff.audit.step import admit
     from bakeoff.data import step
 
     settings = parse_spec(spec)
     code = code or stages.prepare(at_path(settings, "source"))
-    step.run(settings, out, code, data_root, place, threads, audit)
+    step.run(settings, out, code, data_root, place, threads, admit if strict else None)
 
 
 @app.command()
@@ -230,27 +231,6 @@ def combine_costs(
     from bakeoff.combine import costs
 
     costs.run(parse_spec(spec), profiles, run, out, code or stages.combine())
-
-
-@app.command()
-def compare(
-    study: Annotated[Path, typer.Argument(help="Study file; without --spec.")] = DEFAULT_STUDY,
-    spec: Annotated[str | None, typer.Option(help="The step's settings; the rule hands them over.")] = None,
-    code: Code = None,
-    partial: Annotated[bool, typer.Option(help="Compare what is there; the tables say what is missing.")] = False,
-) -> None:
-    """Test which differences are real; writes results/STUDY/comparison.json and its tables."""
-    from bakeoff import stages
-    from bakeoff.compare import step
-
-    if spec is None:
-        from bakeoff.grid import Grid
-        from bakeoff.study import load
-
-        settings = Grid(load(study)).compare_spec(partial)
-    else:
-        settings = parse_spec(spec)
-    step.run(settings, code or stages.compare())
 
 
 @app.command()

@@ -20,9 +20,10 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from bakeoff import plugins
+from bakeoff.audit.spec import AuditMode
 from bakeoff.data import registry as sources
 from bakeoff.data.source import Info
-from bakeoff.data.spec import AuditMode, DataSettings
+from bakeoff.data.spec import DataSettings
 from bakeoff.errors import UserError
 from bakeoff.models import registry
 from bakeoff.problems import NAME, nearest, one_of

@@ -10,29 +10,22 @@ from typing import Any
 
 from bakeoff import device, layout, stages
 from bakeoff.cells import Cell, Combined, combined_cells
-from bakeoff.data import registry as sources
-from bakeoff.data import verdict
-from bakeoff.data.source import Info
-from bakeoff.data.spec import AuditMode, DataSettings
-from bakeoff.entries import AugmentationEntry, DatasetEntry, ModelEntry
+from bakeoff.datasets import Datasets
+from bakeoff.entries import AugmentationEntry, ModelEntry
 from bakeoff.errors import Refused, UserError
 from bakeoff.models import initial, registry
 from bakeoff.profile.spec import NO_GPU, TrainingStep
-from bakeoff.provenance import Json, canonical, read_record, spec_digest
+from bakeoff.provenance import Json, read_record, spec_digest
 from bakeoff.study import Study, places
 
 
-class Grid:
+class Grid(Datasets):
     """The runs of a study. What a step depends on is in its spec, its code digest, and nothing else."""
 
     def __init__(self, study: Study) -> None:
-        self.study = study
-        self._datasets = {entry.name: entry for entry in study.datasets}
+        super().__init__(study)
         self._models = {entry.name: entry for entry in study.models}
         self._augmentations = {entry.name: entry for entry in study.augmentations}
-        self._texts: dict[str, str] = {}
-        self._infos: dict[str, Info] = {}
-        self._data_specs: dict[str, Json] = {}
 
     # --- the table ---
 
@@ -133,81 +126,9 @@ class Grid:
                 f"study {self.study.study}: has no runs at {place}; `bakeoff plan` lists those it has"
             ) from None
 
-    def _digest(self, spec: Json) -> str:
-        """The spec's digest; two settings with one digest would share a folder, so that is an error."""
-        digest, text = spec_digest(spec), canonical(spec)
-        if self._texts.setdefault(digest, text) != text:
-            raise UserError(f"two settings of this study have the same digest {digest}; change one of them slightly")
-        return digest
-
-    # --- prepare ---
-
-    def _info(self, dataset: str) -> Info:
-        """Facts about a data set; the user's own files are looked at once."""
-        if dataset not in self._infos:
-            self._infos[dataset] = self._datasets[dataset].info(Path(self.study.data_root))
-        return self._infos[dataset]
-
-    def _size(self, dataset: str) -> int:
-        """Side of the prepared images in pixels."""
-        size = self._datasets[dataset].image_size or self._info(dataset).size
-        if size is None:
-            raise UserError(f"study {self.study.study}: {dataset}: needs image_size")
-        return size
-
-    def data_spec(self, dataset: str) -> Json:
-        """What the arrays of a data set depend on: of the user's own images the content, not where they stand."""
-        if dataset not in self._data_specs:
-            entry: DatasetEntry = self._datasets[dataset]
-            settings = entry.model_dump(include=set(DataSettings.model_fields))
-            spec: Json = {
-                "name": entry.name,
-                "source": entry.source,
-                "settings": {**settings, "image_size": self._size(dataset)},
-            }
-            if options := {name: value for name, value in entry.options.items() if name != sources.PLACE}:
-                spec["options"] = options
-            if content := sources.content(entry.source, entry.options, Path(self.study.data_root)):
-                spec["content"] = content
-            self._data_specs[dataset] = spec
-        return self._data_specs[dataset]
-
-    def data_code(self, dataset: str) -> str:
-        """Digest of what `prepare` runs for a data set."""
-        return stages.prepare(self._datasets[dataset].source)
-
-    def data_place(self, dataset: str) -> str:
-        """Where the user's own images stand, as the study says; "" for published sets."""
-        return str(self._datasets[dataset].options.get(sources.PLACE, ""))
-
-    def data_threads(self, dataset: str) -> int:
-        """Threads that `prepare` can use: many where it decodes, one where it only copies."""
-        published = "/" not in self._datasets[dataset].source and not self.data_place(dataset)
-        return 1 if published else 16
-
-    def data_audit(self, dataset: str) -> AuditMode:
-        """What becomes of what the audit finds. Not in the spec: the arrays do not depend on it."""
-        return self._datasets[dataset].audit
-
-    def prepared(self, dataset: str) -> Json | None:
-        """The manifest of a data set, when it is there and is that of these settings and this code."""
-        spec, code = self._digest(self.data_spec(dataset)), self.data_code(dataset)
-        try:
-            return read_record(self.data_dir(dataset) / "manifest.json", "data", spec=spec, code=code)
-        except Refused:
-            return None
-
     def check_audits(self) -> None:
-        """Raise UserError when a data set that is prepared already has what `audit: strict` refuses. One that is not
-        is refused by `prepare`; so strict holds for every study, and asking for it makes nothing again.
-        """
-        for dataset in {cell.dataset: None for cell in self.cells}:
-            if self.data_audit(dataset) == "strict" and (manifest := self.prepared(dataset)):
-                verdict.refuse(dataset, manifest["audit"])
-
-    def data_dir(self, dataset: str) -> Path:
-        """Folder of the prepared arrays."""
-        return layout.data_dir(dataset, self._digest(self.data_spec(dataset)))
+        """Raise UserError when a data set that is prepared already has what `audit: strict` refuses."""
+        self.refuse_prepared({cell.dataset: None for cell in self.cells})
 
     # --- train ---
 
@@ -380,6 +301,7 @@ class Grid:
             "study": self.study.study,
             **self.study.compare.model_dump(mode="json"),
             "comparisons": [question.model_dump(mode="json") for question in self.study.questions()],
+            "references": [reference.model_dump(mode="json") for reference in self.study.reference],
             "cells": [self._compare_cell(cell) for cell in self.every_cell],
             "partial": partial,
         }
@@ -389,11 +311,13 @@ class Grid:
         return {
             "dataset": cell.dataset,
             "data": self.data_dir(cell.dataset).name,
+            "audit_code": self.audit_code,
             "model": cell.model,
             "augmentation": cell.augmentation,
             "recipe": cell.recipe,
             "spec": cell.spec,
             "seeds": list(cell.seeds),
+            "combined": isinstance(cell, Combined),
             "train_code": self.combine_code(cell) if isinstance(cell, Combined) else self.train_code(cell),
             "probe": self._probe_ref(cell),
             "evaluate_spec": spec_digest(self.evaluate_spec),
@@ -444,3 +368,7 @@ class Grid:
     def data_dirs(self) -> list[Path]:
         """Folders of all data sets that have runs."""
         return sorted({self.data_dir(cell.dataset) for cell in self.cells})
+
+    def audits(self) -> list[Path]:
+        """The records of their audits."""
+        return sorted({self.audit_path(cell.dataset) for cell in self.cells})

@@ -45,7 +45,11 @@ def examine(grid: Grid) -> list[Item]:
 def _prepared(grid: Grid) -> Iterator[Item]:
     for dataset in {cell.dataset: None for cell in grid.cells}:
         path = grid.data_dir(dataset) / "manifest.json"
-        yield Item("prepare", dataset, _record(path, "data", grid.data_code(dataset))[1], path)
+        reason = _record(path, "data", grid.data_code(dataset))[1]
+        yield Item("prepare", dataset, reason, path)
+        path, wanted = grid.audit_path(dataset), spec_digest(grid.audit_spec(dataset))
+        audit = _record(path, "audit", grid.audit_code, wanted)[1]
+        yield Item("audit", dataset, "its images are to do" if reason else audit, path)
 
 
 def _tuned(grid: Grid) -> Iterator[Item]:

@@ -19,6 +19,12 @@ def prepare(source: str) -> str:
     return code_digest("bakeoff.data.step", sources.module_of(source))
 
 
+@cache
+def audit() -> str:
+    """Digest for audits of prepared images."""
+    return code_digest("bakeoff.audit.step")
+
+
 def train(builder: str, policy: str) -> str:
     """Digest for runs of this builder's models with this augmentation policy."""
     modules = registry.module_of(builder), plugins.module(POLICIES, policy)

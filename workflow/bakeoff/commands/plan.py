@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bakeoff.grid import Grid
     from bakeoff.plan import Item
 
-STEPS = ("prepare", "tune", "train", "profile", "probe", "combine", "evaluate", "compare")
+STEPS = ("prepare", "audit", "tune", "train", "profile", "probe", "combine", "evaluate", "compare")
 MOST = 20
 """So many results that are to do for one reason are named, the others counted."""
 _NAMED = ("prepare", "tune", "train", "profile")
@@ -194,7 +194,7 @@ def seconds_left(costs: Iterable[tuple[Item, Estimate]], means: Means) -> float:
             work[item.step] += estimate.seconds
             longest = max(longest, estimate.seconds)
     beside = sum(work[step] for step in _ON_GPU) / means.at_once
-    small = (work["combine"] + work["evaluate"]) / means.cores
+    small = (work["audit"] + work["combine"] + work["evaluate"]) / means.cores
     return max(beside + small + work["prepare"] + work["profile"] + work["compare"], longest)
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-AuditMode = Literal["warn", "strict", "off"]
-"""What becomes of what the audit finds. No setting of the arrays: these are the same, and so are the runs on them."""
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -12,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from bakeoff.data import arrays, registry, verdict
+from bakeoff.data import arrays, registry
 from bakeoff.data.arrays import PARTS, Part, Split
-from bakeoff.data.audit import Watch, audit, unwatched
 from bakeoff.data.source import Images, Info, Named, Raw, Unreadable
-from bakeoff.data.spec import AuditMode, DataSettings
+from bakeoff.data.spec import DataSettings
 from bakeoff.data.split import stratified_order
 from bakeoff.errors import UserError
 from bakeoff.provenance import Json, at_path, environment, validated, write_record
@@ -33,14 +33,13 @@ def run(
     data_root: Path,
     place: str = "",
     threads: int = 1,
-    audit_mode: AuditMode = "warn",
-    watch: Watch = unwatched,
+    admit: Callable[[Path], None] | None = None,
 ) -> Path:
     """Write the arrays of one data set and `manifest.json` into the folder `out`; returns the manifest's path.
 
     `place` is the path of a user's own images, as the study has it. Raises UserError when they are not those that the
-    spec was made for, an image cannot be decoded (and is not to be left out), or `audit_mode` strict refuses what the
-    audit finds; then nothing is written.
+    spec was made for, or an image cannot be decoded (and is not to be left out). `admit` is given the finished folder
+    before it is put in place, and may raise as well; then nothing is written.
     """
     source = at_path(spec, "source")
     settings = validated(DataSettings, spec, "settings")
@@ -59,20 +58,16 @@ def run(
     seed = stream_seed(settings.split_seed, "split", spec["name"])
     with _whole(out) as folder:
         written, left_out = _written(source, raw, settings, seed, folder, (info.channels, size), threads)
+        written += _write_names(raw, folder)
         splits = {part: arrays.load(folder, part) for part in PARTS}
-        found = audit(splits, info.classes, left_out, look_for_near=audit_mode != "off", watch=watch)
-        found = verdict.with_verdict(found, class_names, _names(raw))
-        if audit_mode == "strict":
-            verdict.refuse(spec["name"], found)
         body = describe(info, size, splits) | {
             "title": info.title or spec["name"],
             "class_names": class_names,
-            "class_counts": found["class_counts"],
-            "test_images_also_in_training": found["exact"]["train+val/test"]["images"],
             "left_out": left_out,
-            "audit": found,
         }
         write_record(folder / "manifest.json", "data", spec, code, body, written)
+        if admit is not None:
+            admit(folder)
         for path in (*written, folder / "manifest.json"):
             path.replace(out / path.name)
     return out / "manifest.json"
@@ -105,19 +100,15 @@ def _written(
     return written, [left_out[row] for row in sorted(left_out)]
 
 
-def _names(raw: Raw) -> Callable[[int], str]:
-    """What an image of this id is called: its id and, where it has one, its file."""
-    parts = [images for images in (raw.train, raw.val, raw.test) if images is not None]
-
-    def name(id: int) -> str:
-        row = id
-        for images in parts:
-            if row < len(images):
-                return f"{id} ({images.pixels.name(row)})" if isinstance(images.pixels, Named) else str(id)
-            row -= len(images)
-        return str(id)
-
-    return name
+def _write_names(raw: Raw, out: Path) -> list[Path]:
+    """Write which file each image by its id was, for those who are told of one; published sets have no such names."""
+    parts = [(images.pixels, len(images)) for images in (raw.train, raw.val, raw.test) if images is not None]
+    names = [pixels.name(row) for pixels, n in parts if isinstance(pixels, Named) for row in range(n)]
+    if len(names) < sum(n for _, n in parts):
+        return []
+    path = out / "names.json"
+    path.write_text(json.dumps(names), encoding="utf-8")
+    return [path]
 
 
 def _damage(source: str, problems: dict[int, str]) -> str:
@@ -263,6 +254,7 @@ def describe(info: Info, size: int, splits: dict[Part, Split]) -> Json:
         "mean": mean.round(6).tolist(),
         "std": np.maximum(std, 1 / 255).round(6).tolist(),
         "counts": {part: len(splits[part]) for part in PARTS},
+        "class_counts": {part: np.bincount(splits[part].labels, minlength=info.classes).tolist() for part in PARTS},
         "environment": environment(["numpy", "pillow"]),
     }
 

@@ -1,6 +1,6 @@
 """The audit of prepared images: how many of each class, and which are copies, contradictions or empty.
 
-Everything is counted exactly; of ids the first 50 are listed. `bakeoff.data.verdict` says in words what was found.
+Everything is counted exactly; of ids the first 50 are listed. `bakeoff.audit.verdict` says in words what was found.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from bakeoff.data import near
+from bakeoff.audit import near
+from bakeoff.audit.perceptual import SIDE, Bytes, Ints, thumbnails
 from bakeoff.data.arrays import PARTS, Part, Split
-from bakeoff.data.perceptual import SIDE, Bytes, Ints, thumbnails
 from bakeoff.provenance import Json
 
 LISTED = 50

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import itertools
 import json
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,18 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from pictures import classes, picture
 from PIL import Image
-from study_fixture import bakeoff, grid
 
-from bakeoff import audits
-from bakeoff.data import audit as auditing
-from bakeoff.data import near, perceptual, step, verdict
+from bakeoff.audit import counts as auditing
+from bakeoff.audit import near, perceptual, verdict
+from bakeoff.audit.counts import RELATIONS, audit
 from bakeoff.data.arrays import PARTS, Part, Split
-from bakeoff.data.audit import RELATIONS, audit
 from bakeoff.data.sources import fashion_mnist
-from bakeoff.errors import UserError
-from bakeoff.provenance import Json, read_record, sha256, spec_argument
+from bakeoff.provenance import Json
 
 Bytes = NDArray[np.uint8]
 NAMES = ("ant", "bee", "cat")
@@ -389,171 +384,6 @@ def test_copies_are_said_in_words() -> None:
         "1 validation image is also among the training images, byte for byte: 30 and 45",
         "2 training images have a copy among the training images: 20 and 21",
     ]
-
-
-# --- in prepare, and from the command line
-
-
-@pytest.fixture
-def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with a user's own images, of which a test image is also a training image."""
-    monkeypatch.chdir(tmp_path)
-    for part, each in (("train", 12), ("test", 4)):
-        classes(Path("photos") / part, "a", "b", each=each)
-    for seed, path in enumerate(sorted(Path("photos").rglob("*.*"))):
-        picture(path, seed=seed)
-    shutil.copy("photos/train/a/0.png", "photos/test/a/0.png")
-    return tmp_path
-
-
-def own(**more: Any) -> Any:
-    return grid(datasets=[{"name": "mine", "source": "folder", "path": "photos", "image_size": 8, **more}])
-
-
-def prepare(mode: str, out: str = "out") -> Json:
-    of = own(audit=mode)
-    manifest = step.run(of.data_spec("mine"), Path(out), "0" * 16, Path(), "photos", 1, of.data_audit("mine"))
-    return read_record(manifest, "data")
-
-
-def test_the_manifest_has_the_audit(digits: Path) -> None:
-    manifest = read_record(digits / "manifest.json", "data")
-    found = manifest["audit"]
-    assert found["class_counts"] == manifest["class_counts"]
-    assert found["status"] == "done"
-    assert (found["refused"], found["warnings"]) == ([], [])
-    assert "NaN" not in json.dumps(manifest)
-    assert manifest["test_images_also_in_training"] == found["exact"]["train+val/test"]["images"] == 0
-
-
-@pytest.mark.usefixtures("photos")
-def test_warn_goes_on_and_names_the_files() -> None:
-    manifest = prepare("warn")
-    (warning,) = manifest["audit"]["warnings"]
-    assert warning.startswith("1 test image is also among the training or validation images, byte for byte")
-    assert warning.endswith("24 (photos/test/a/0.png) is 0 (photos/train/a/0.png)")
-    assert manifest["test_images_also_in_training"] == 1
-    assert sorted(path.name for path in Path("out").iterdir()) == sorted([*manifest["files"], "manifest.json"])
-
-
-@pytest.mark.usefixtures("photos")
-def test_strict_refuses_and_writes_nothing() -> None:
-    with pytest.raises(UserError) as caught:
-        prepare("strict")
-    first, fault, remedy = str(caught.value).splitlines()
-    assert first == "mine: is refused by audit: strict;"
-    assert "photos/test/a/0.png" in fault
-    assert remedy == "  mend or remove these images, or write audit: warn to go on with a warning"
-    assert not Path("out").exists()
-
-
-@pytest.mark.usefixtures("photos")
-def test_strict_leaves_alone_what_was_there() -> None:
-    prepare("warn")
-    before = {path.name: sha256(path) for path in Path("out").iterdir()}
-    with pytest.raises(UserError, match="is refused"):
-        prepare("strict")
-    assert {path.name: sha256(path) for path in Path("out").iterdir()} == before
-
-
-@pytest.mark.usefixtures("photos")
-@pytest.mark.parametrize("fault", ["conflict", "constant", "unreadable"])
-def test_strict_refuses_each_fault(fault: str) -> None:
-    picture(Path("photos/test/a/0.png"), seed=500)
-    target = Path("photos/train/b/0.png")
-    if fault == "conflict":
-        shutil.copy("photos/train/a/0.png", target)
-    elif fault == "constant":
-        Image.new("RGB", (20, 20), (9, 8, 7)).save(target)
-    else:
-        target.write_bytes(target.read_bytes()[:80])
-    of = own(audit="strict", skip_broken=True)
-    with pytest.raises(UserError, match=r"is refused by audit: strict;\n  1 image .*0\.png"):
-        step.run(of.data_spec("mine"), Path("out"), "0" * 16, Path(), "photos", 1, "strict")
-
-
-@pytest.mark.usefixtures("photos")
-def test_the_mode_is_no_setting_and_off_leaves_out_the_search_alone() -> None:
-    assert len({own(audit=mode).data_dir("mine") for mode in ("warn", "strict", "off")}) == 1
-    assert own(audit="strict").cells == own().cells
-    warned, off = prepare("warn", "one"), prepare("off", "two")
-    assert warned["files"] == off["files"]
-    assert off["audit"]["status"] == "off"
-    assert off["audit"]["near"]["found"] is None
-    assert off["audit"]["notes"] == ["near duplicates: not looked for: audit: off"]
-    assert off["audit"]["warnings"] == warned["audit"]["warnings"]
-
-
-@pytest.mark.usefixtures("photos")
-@pytest.mark.parametrize("made_with", ["warn", "off"])
-def test_strict_holds_for_what_is_prepared_already(made_with: str) -> None:
-    of = own(audit=made_with)
-    step.run(
-        of.data_spec("mine"), of.data_dir("mine"), of.data_code("mine"), Path(), "photos", 1, of.data_audit("mine")
-    )
-    of.check_audits()
-    with pytest.raises(UserError, match="mine: is refused by audit: strict"):
-        own(audit="strict").check_audits()
-
-
-@pytest.mark.usefixtures("photos")
-def test_strict_passes_where_nothing_is_prepared_or_nothing_is_wrong() -> None:
-    own(audit="strict").check_audits()
-    picture(Path("photos/test/a/0.png"), seed=500)
-    of = own(audit="strict")
-    step.run(of.data_spec("mine"), of.data_dir("mine"), of.data_code("mine"), Path(), "photos", 1, "strict")
-    of.check_audits()
-
-
-def test_a_wrong_mode_is_told_with_the_choices() -> None:
-    with pytest.raises(UserError, match=r"datasets\[0\]\.audit: 'sometimes' must be 'warn', 'strict' or 'off'"):
-        grid(datasets=[{"name": "digits", "audit": "sometimes"}])
-
-
-def test_a_rule_hands_the_mode_over(photos: Path) -> None:
-    spec = own(audit="strict").data_spec("mine")
-    told = ["prepare", "--spec", spec_argument(spec), "--data-root", ".", "--place", "photos", "--out", "x"]
-    refused = bakeoff(*told, "--audit", "strict", cwd=photos)
-    assert refused.returncode == 1
-    assert refused.stderr.startswith("bakeoff: mine: is refused by audit: strict;")
-    assert not (photos / "x").exists()
-    assert bakeoff(*told, cwd=photos).returncode == 0
-
-
-def test_digits_are_audited_from_the_command_line(tmp_path: Path) -> None:
-    shown = bakeoff("audit", "digits", cwd=tmp_path)
-    assert shown.returncode == 0, shown.stderr
-    assert shown.stdout.startswith("Digits: 10 classes, images prepared as 1x8x8\n")
-    assert "audit: strict would let it pass" in shown.stdout
-    assert list(tmp_path.iterdir()) == []
-    as_json = json.loads(bakeoff("audit", "digits", "--json", cwd=tmp_path).stdout)
-    assert as_json["digits"]["exact"]["train/test"]["pairs"] == 0
-
-
-def test_own_images_and_studies_are_audited_from_the_command_line(photos: Path) -> None:
-    shown = bakeoff("audit", "folder:photos", cwd=photos).stdout
-    assert "mine" not in shown
-    assert "images prepared as 3x64x64" in shown
-    assert "warning: 1 test image is also among" in shown
-    assert "audit: strict would refuse it" in shown
-    (photos / "s.yaml").write_text(
-        "study: s\nmodels: [lenet5]\ndatasets: [digits, {source: folder:photos, image_size: 16, audit: strict}]\n"
-    )
-    both = bakeoff("audit", "s.yaml", cwd=photos).stdout
-    assert both.index("Digits: 10 classes") < both.index("photos: 2 classes, images prepared as 3x16x16")
-
-
-@pytest.mark.parametrize(
-    ("target", "complaint"),
-    [
-        ("digitz", "digitz: no such data set"),
-        ("folder:nowhere", "path: 'nowhere': no such folder of images"),
-        ("none.yaml", "none.yaml: no such file"),
-    ],
-)
-def test_what_cannot_be_audited_is_said(target: str, complaint: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=complaint):
-        audits.grid_of(target, tmp_path, None)
 
 
 # --- Fashion-MNIST

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bakeoff.data import perceptual
-from bakeoff.data.perceptual import Bytes, Ints
+from bakeoff.audit import perceptual
+from bakeoff.audit.perceptual import Bytes, Ints
 
 DISTANCE = 8
 MEAN_DIFFERENCE = 8
