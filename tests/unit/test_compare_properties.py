@@ -34,7 +34,7 @@ def study(models, scale=1.0, direction="max", flip=False, names=None, order=None
             value = (1 - k / 200 if flip else k / 200) * scale
             outcome = Outcome(np.zeros(2, dtype=bool), f"{name}{seed}")
             score = {"score": Metric(value, "points", direction)}
-            runs[("d", name, "a", "r"), seed] = Run(seed, score, 1.0, "cpu", "a cpu", (), outcome)
+            runs[("d", name, "a", "r"), seed] = Run(seed, score, 1.0, "cpu", "a cpu", outcome=outcome)
     return {row["candidate"]: row for row in table.rows(inputs, Loaded(runs, {"p": Profile("CPU", "CPU", "done")}))}
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import stats
 
 from bakeoff.compare.paired import LEVEL, RESOLUTION, FloatArray, Interval
-from bakeoff.compare.planning import Components, images_needed
+from bakeoff.compare.planning import Components, images_needed, seeds_alone_help
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,10 @@ class Crossed:
     def images_needed(self, effect: float, alpha: float) -> int | None:
         """How many test images, at these seeds, would show a true difference of `effect` with power 0.8."""
         return images_needed(self.components, effect, self.seeds, alpha) if self.components else None
+
+    def seeds_alone_help(self, effect: float, alpha: float) -> bool | None:
+        """Whether any number of seeds on these images would; None where the components are not known."""
+        return seeds_alone_help(self.components, effect, self.images, alpha) if self.components else None
 
     def p_tost(self, margin: float) -> float:
         """The p of "the difference is smaller than `margin` for new seeds and images" (two one-sided tests).

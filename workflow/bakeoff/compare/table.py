@@ -15,6 +15,7 @@ from bakeoff.compare.load import Loaded
 from bakeoff.compare.paired import Difference
 from bakeoff.compare.pool import Pool, pool
 from bakeoff.compare.ranking import Standing, standings
+from bakeoff.compare.sentences import sentences
 from bakeoff.compare.spec import AXES, Comparison, Questions
 from bakeoff.provenance import Json, finite
 
@@ -36,7 +37,8 @@ def _comparison_rows(comparison: Comparison, inputs: Questions, loaded: Loaded) 
                 contrasts.append(contrast(group, candidate, name, metric.direction, metric.unit, loaded, inputs))
                 placed.append((standing[candidate], place.get(candidate)))
     for row, judgement, places in zip(contrasts, judge(contrasts, inputs), placed, strict=True):
-        yield _flat(row, judgement, *places, known[row.metric].unit, loaded)
+        flat = _flat(row, judgement, *places, known[row.metric].unit, loaded)
+        yield flat | sentences(flat, inputs)
 
 
 def _standings(models: Pool, inputs: Questions) -> dict[str, Standing]:
