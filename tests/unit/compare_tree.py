@@ -106,7 +106,7 @@ class Tree:
             (folder / "history.csv").write_text("\n".join([head, *lines]) + "\n")
             files = [folder / "predictions.npz", folder / "history.csv"]
         body = {**place, "status": status, "reason": None, "class_names": self.classes, "train_seconds": 2.0 + seed}
-        body |= {"device": "cpu", "threads": 1, "environment": ENVIRONMENT}
+        body |= {"device": "cpu", "threads": 1, "environment": ENVIRONMENT, "n_train": 900}
         write_record(folder / "run.json", "run", spec, TRAIN, body, files)
         self.write_metrics(folder, place, status, None if accuracy is None else logits)
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import numpy as np
 
 from bakeoff.compare import paired, seeds
-from bakeoff.compare.costs import cost_of
+from bakeoff.compare.costs import common, cost_of
 from bakeoff.compare.grid import scores
 from bakeoff.compare.load import Loaded, Metric
 from bakeoff.compare.spec import AXES, Cell, CompareInput, Place, Questions
@@ -29,7 +29,7 @@ def metrics(inputs: Questions, loaded: Loaded) -> dict[str, Metric]:
     return {name: found[name] for name in sorted(found, key=lambda name: (name != inputs.metric, name))}
 
 
-def cells(inputs: CompareInput, loaded: Loaded) -> list[Json]:
+def cells(inputs: Questions, loaded: Loaded) -> list[Json]:
     """The cells of comparison.json: coverage, cost, and each metric's mean with its 95 % t interval over seeds."""
     known = metrics(inputs, loaded)
     return [
@@ -39,6 +39,7 @@ def cells(inputs: CompareInput, loaded: Loaded) -> list[Json]:
             **cost_of([cell], loaded),
             "train_seconds": train_seconds([cell], loaded),
             **_seed_spread(cell, loaded),
+            **{name: common(getattr(run, name) for run in loaded.of(cell)) for name in ("n_train", "amount_series")},
             "device": ", ".join(sorted({run.device for run in loaded.of(cell) if run.device})) or None,
             "metrics": {name: _cell_metric(cell, name, metric, loaded) for name, metric in known.items()},
         }
@@ -46,23 +47,18 @@ def cells(inputs: CompareInput, loaded: Loaded) -> list[Json]:
     ]
 
 
-def _place(cell: Cell) -> Json:
-    return {**dict(zip(AXES, cell.key, strict=True)), "spec": cell.spec}
+def _place(cell: Place) -> Json:
+    return {**dict(zip(AXES, cell.key, strict=True)), "spec": cell.spec if isinstance(cell, Cell) else None}
 
 
-def counts(cell: Cell, loaded: Loaded) -> dict[str, int]:
-    """How many runs of a cell were wanted, and what became of them."""
-    there, done = loaded.of(cell), loaded.done(cell)
-    expected = len(cell.seeds)
-    return {
-        "expected": expected,
-        "done": len(done),
-        "diverged": len(there) - len(done),
-        "missing": expected - len(there),
-    }
+def counts(cell: Place, loaded: Loaded) -> dict[str, int]:
+    """How many runs of a cell were wanted, and what became of them; of one that failed there is nothing."""
+    ends = [run.status for run in loaded.of(cell)]
+    done, diverged, expected = ends.count("done"), ends.count("diverged"), len(cell.seeds)
+    return {"expected": expected, "done": done, "diverged": diverged, "missing": expected - done - diverged}
 
 
-def _seed_spread(cell: Cell, loaded: Loaded) -> Json:
+def _seed_spread(cell: Place, loaded: Loaded) -> Json:
     """The spread of accuracy that chance alone would give, and how many times that there is."""
     spread = seeds.spread(cell, loaded)
     return {
@@ -71,7 +67,7 @@ def _seed_spread(cell: Cell, loaded: Loaded) -> Json:
     }
 
 
-def _cell_metric(cell: Cell, name: str, metric: Metric, loaded: Loaded) -> Json:
+def _cell_metric(cell: Place, name: str, metric: Metric, loaded: Loaded) -> Json:
     values = np.array(list(scores([cell], loaded, name).values()))
     return {
         **asdict(paired.summary(values)),
