@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,6 +16,8 @@ from bakeoff.errors import UserError
 from bakeoff.provenance import Json, code_digest, parse_spec
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from bakeoff.compare.outside import Assembled, Request
 
 STDIN = "-"
@@ -186,7 +189,7 @@ def _write(body: Json, out: Path, spec: Json) -> list[Path]:
     try:
         listed, record = standalone.write(body, out, spec, code_digest("bakeoff.compare.standalone"))
         results = load.of_scores(_printable(body))
-        made = tables.paper(results, Names({}))
+        made = tables.paper(results, Names({}), papers.OF_SCORES)
         pages = {"comparison.md": papers.to_markdown(results, body["study"], made)}
         pages["comparison.tex"] = papers.to_latex(results, made)
         for name, text in pages.items():
@@ -203,17 +206,21 @@ def _printable(body: Json) -> Json:
 
 
 def _show(body: Json) -> None:
-    from bakeoff.report import load, tables, terminal
+    from bakeoff.report import load, papers, tables, terminal
     from bakeoff.report.text import Names
 
     console = _console()
-    for table in tables.paper(load.of_scores(_printable(body)), Names({})):
+    for table in tables.paper(load.of_scores(_printable(body)), Names({}), papers.OF_SCORES):
         terminal.show(table, console)
-    for warning in body["warnings"]:
+    _warn(body["warnings"], console)
+
+
+def _warn(warnings: Iterable[str], console: Console) -> None:
+    for warning in warnings:
         console.print(f"warning: {warning}", markup=False, highlight=False)
 
 
-def _console() -> Any:
+def _console() -> Console:
     """As wide as the terminal; what goes into a file or a pipe is not wrapped."""
     from rich.console import Console
 
@@ -224,4 +231,17 @@ def _console() -> Any:
 
 
 def _plan(made: Assembled, as_json: bool) -> None:
-    raise NotImplementedError
+    from dataclasses import asdict
+
+    from bakeoff.compare import pilot, table
+    from bakeoff.report import planned, terminal
+
+    images = {dataset: len(examples.ids) for dataset, examples in made.loaded.tests.items()}
+    plans = [asdict(plan) for plan in pilot.plans(table.rows(made.questions, made.loaded), images, made.questions)]
+    if as_json:
+        print(json.dumps({"plans": plans, "warnings": made.warnings}, indent=1, ensure_ascii=False, allow_nan=False))
+        return
+    console = _console()
+    for drawn in planned.tables(plans, made.scale.unit):
+        terminal.show(drawn, console)
+    _warn(made.warnings, console)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from bakeoff.compare import balance, seeds
 from bakeoff.compare.cells import counts
 from bakeoff.compare.load import Loaded
-from bakeoff.compare.spec import CompareInput
+from bakeoff.compare.spec import CompareInput, Questions
 from bakeoff.provenance import Json
 
 # Of a longer list, a warning names the first; costs.csv has all.
@@ -15,8 +15,10 @@ _MOST_NAMES = 6
 
 
 def hardware(loaded: Loaded) -> dict[str, list[str]]:
-    """The machines that trained and that measured cost."""
+    """The machines that trained and that measured cost, and the precision of the training."""
+    arithmetic = [(run.record or {}).get("arithmetic") for run in loaded.runs.values()]
     return {
+        "precision": sorted({str(each["precision"]) for each in arithmetic if each}),
         "training": sorted({run.hardware for run in loaded.runs.values() if run.hardware}),
         "profiling": sorted({p.hardware for p in loaded.profiles.values() if p.hardware is not None}),
     }
@@ -36,7 +38,16 @@ def warnings(inputs: CompareInput, loaded: Loaded, table: Sequence[Json], costs:
     ]
 
 
-def _seed_errors(inputs: CompareInput, loaded: Loaded) -> Iterator[str]:
+def of_scores(inputs: Questions, loaded: Loaded, table: Sequence[Json]) -> list[str]:
+    """Those that scores made elsewhere can give rise to."""
+    return [
+        *_seed_errors(inputs, loaded),
+        *_seed_warnings(inputs, loaded),
+        *_untested_warnings(inputs, table),
+    ]
+
+
+def _seed_errors(inputs: Questions, loaded: Loaded) -> Iterator[str]:
     for cell in inputs.cells:
         for same in seeds.failed(cell, loaded):
             yield (
@@ -54,7 +65,7 @@ def _coverage_warnings(inputs: CompareInput, loaded: Loaded) -> Iterator[str]:
             yield f"{number} of {expected} runs {'are missing' if state == 'missing' else 'diverged'}"
 
 
-def _seed_warnings(inputs: CompareInput, loaded: Loaded) -> Iterator[str]:
+def _seed_warnings(inputs: Questions, loaded: Loaded) -> Iterator[str]:
     for cell in inputs.cells:
         spread = seeds.spread(cell, loaded)
         if spread is not None and spread.ratio is not None and (verdict := spread.verdict):
@@ -122,7 +133,7 @@ def _few(names: Iterable[str]) -> str:
     return ", ".join(distinct) if more <= 0 else f"{', '.join(distinct[:_MOST_NAMES])} and {more} more"
 
 
-def _untested_warnings(inputs: CompareInput, table: Sequence[Json]) -> Iterator[str]:
+def _untested_warnings(inputs: Questions, table: Sequence[Json]) -> Iterator[str]:
     primary = [row for row in table if row["metric"] == inputs.metric and row["verdict"] != "baseline"]
     untested = [row for row in primary if row["verdict"] == "not testable"]
     if untested:

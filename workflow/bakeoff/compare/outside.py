@@ -12,7 +12,7 @@ from pydantic import Field, PositiveFloat
 from bakeoff.compare.csvfile import shown
 from bakeoff.compare.load import CellKey, Loaded, Metric, Outcome, Run
 from bakeoff.compare.predictions import Predictions
-from bakeoff.compare.scores import Score, Scores
+from bakeoff.compare.scores import Score, Scores, label_of
 from bakeoff.compare.spec import AXES, Comparison, Name, Place, Questions
 from bakeoff.compare.units import Known, Scale, scale_of
 from bakeoff.errors import UserError
@@ -188,7 +188,7 @@ def _matched(rows: Sequence[Score], scores: Scores, predictions: Predictions, sc
     if strange:
         (place, seed) = strange[0]
         raise UserError(
-            f"{predictions.source}: has predictions of {shown('/'.join(place))} at seed {seed}, of which "
+            f"{predictions.source}: has predictions of {label_of(place)} at seed {seed}, of which "
             f"{scores.source} has no score ({len(strange)} such): are names and seeds the same in both?"
         )
     for row in rows:

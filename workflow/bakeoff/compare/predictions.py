@@ -16,7 +16,7 @@ import pandas as pd
 from bakeoff.compare import jackknife
 from bakeoff.compare.csvfile import check_columns, columns_of, delimiter_of, shown, text_of
 from bakeoff.compare.load import CellKey, Examples, IntArray, Outcome
-from bakeoff.compare.scores import DEFAULTS, one_name, whole_number
+from bakeoff.compare.scores import DEFAULTS, label_of, one_name, whole_number
 from bakeoff.compare.spec import AXES
 from bakeoff.errors import UserError
 
@@ -168,7 +168,7 @@ def _of_dataset(part: pd.DataFrame) -> tuple[dict[tuple[CellKey, int], Outcome],
 def _of_every_image(run: pd.DataFrame, ids: pd.Index, part: pd.DataFrame) -> pd.DataFrame:
     """The lines of a run in the order of the images. Raises UserError unless it has each of the data set once."""
     first = run.iloc[0]
-    label = f"{shown('/'.join(str(first[axis]) for axis in AXES))} seed {first['seed']}"
+    label = f"{label_of([first[axis] for axis in AXES])} at seed {first['seed']}"
     twice = run[run["image"].duplicated(keep=False)].sort_values("image", kind="stable")
     if len(twice):
         one, other = twice.iloc[0], twice.iloc[1]

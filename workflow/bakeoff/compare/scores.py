@@ -9,7 +9,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -62,7 +62,7 @@ class Score:
     @property
     def label(self) -> str:
         """What it is of, for messages."""
-        return shown("/".join(self.key))
+        return label_of(self.key)
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,11 @@ class Scores:
     axes: tuple[str, ...]
     rows: tuple[Score, ...]
     warnings: tuple[str, ...] = ()
+
+
+def label_of(key: Sequence[str]) -> str:
+    """A place in the grid, for messages, without what the file has no column of."""
+    return shown("/".join(part for axis, part in zip(AXES, key, strict=True) if part != DEFAULTS.get(axis)))
 
 
 def read(data: bytes, source: str, metric: str | None = None) -> Scores:

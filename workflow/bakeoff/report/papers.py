@@ -10,6 +10,10 @@ from bakeoff.report.tabular import Table
 from bakeoff.report.text import markdown
 
 
+OF_SCORES = ("score", "n", "difference", "crossed", "p", "rank")
+"""The columns of scores made elsewhere, which have no costs and may have predictions."""
+
+
 def to_markdown(results: Results, title: str, papers: Sequence[Table]) -> str:
     """A page with all tables and the warnings."""
     stamp = f"**{markdown(words.stamp(results))}**\n\n" if results.partial else ""
