@@ -10,7 +10,7 @@ from functools import reduce
 import numpy as np
 import numpy.typing as npt
 
-from bakeoff.compare.paired import FloatArray
+from bakeoff.compare.paired import ROUNDING, FloatArray
 
 LEVELS = (0.25, 0.5, 0.75)
 """Shares of draws whose attainment curves are kept."""
@@ -78,7 +78,7 @@ def places(names: Sequence[str], objectives: Sequence[Objective]) -> dict[str, P
             continue
         shares = dominates.mean(axis=1)
         order = sorted((-share, other) for share, other in zip(shares.tolist(), names, strict=True) if share >= _NAMED)
-        found[name] = Place(float(1 - dominates.any(axis=0).mean()), {other: -share for share, other in order})
+        found[name] = Place(float((~dominates.any(axis=0)).mean()), {other: -share for share, other in order})
     return found
 
 
@@ -101,6 +101,6 @@ def attainment(costs: FloatArray, scores: FloatArray, share: float) -> list[tupl
     for cost in np.unique(grid[np.isfinite(grid)]).tolist():
         best = np.broadcast_to(np.where(costs <= cost, scores, -np.inf), draws).max(axis=0)
         attained = float(np.partition(best, rank)[rank])
-        if math.isfinite(attained) and (not steps or attained > steps[-1][1]):
+        if math.isfinite(attained) and (not steps or attained - steps[-1][1] > ROUNDING * abs(attained)):
             steps.append((cost, attained))
     return steps

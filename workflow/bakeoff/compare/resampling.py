@@ -20,8 +20,6 @@ from bakeoff.compare.paired import FloatArray
 Scores = Mapping[str, Mapping[int, float]]
 Scope = Literal["seeds+images", "seeds", "images"]
 
-# Up to here all n^n draws of seeds are taken, each as often: 3125 at five seeds.
-_MAX_ENUMERATED = 5
 # Numbers in one block of image draws: 32 MB.
 _BLOCK = 8_000_000
 
@@ -70,13 +68,16 @@ def draw(
 
 
 def _seed_draws(n: int, rng: np.random.Generator, n_resamples: int) -> FloatArray:
-    """How often each of `n` seeds is in each draw: [n, B]. While there are few possible draws, all equally often."""
-    if not 0 < n <= _MAX_ENUMERATED:
+    """How often each of `n` seeds is in each draw: [n, B].
+
+    All n^n draws that there are, equally often, where they are no more than is asked for: 3125 at five seeds.
+    """
+    if n == 0 or n**n > n_resamples:
         times = rng.multinomial(n, np.full(n, 1 / n), size=n_resamples).T if n else np.zeros((0, n_resamples))
         return times.astype(float)
     drawn = np.array(list(product(range(n), repeat=n)))
     every = np.array([(drawn == seed).sum(axis=1) for seed in range(n)], dtype=float)
-    return np.tile(every, max(1, round(n_resamples / len(drawn))))
+    return np.tile(every, round(n_resamples / len(drawn)))
 
 
 def _means(
