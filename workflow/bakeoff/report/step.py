@@ -15,7 +15,8 @@ from bakeoff.report.text import Names
 def run(spec: dict[str, Any], code: str, results: Path = Path("results")) -> Path:
     """Write the report of spec["study"] and return the path of report.html, which is written last.
 
-    `spec` has "study", and may have "title" (else the study's id), "labels" {id: text} and "columns" [id]. Raises
+    `spec` has "study", and may have "title" (else the study's id), "labels" {id: text}, "columns" [id] and "files", the
+    study's own, for the commands that make it again. Raises
     Refused when a file of the comparison is missing or was changed by hand.
     """
     folder = results / str(spec["study"])
@@ -27,12 +28,14 @@ def run(spec: dict[str, Any], code: str, results: Path = Path("results")) -> Pat
 
     columns = spec.get("columns") or []
     made = tables.paper(found, names, columns)
-    _write(folder / "comparison.md", papers.to_markdown(found, title, made))
-    _write(folder / "comparison.tex", papers.to_latex(found, made))
+    published = tables.references(found, names)
+    every = [*made, published] if published else made
+    _write(folder / "comparison.md", papers.to_markdown(found, title, every))
+    _write(folder / "comparison.tex", papers.to_latex(found, every))
     _write_tables(found, made, folder / "tables")
     figures.write(found, names, folder / "figures")
     page = folder / "report.html"
-    _write(page, html.render(found, names, title, folder / "figures", code, columns))
+    _write(page, html.render(found, names, title, folder / "figures", code, columns, spec.get("files") or []))
     return page
 
 

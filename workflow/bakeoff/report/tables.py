@@ -25,7 +25,10 @@ def paper(results: Results, names: Names, wanted: Sequence[str] = ()) -> list[Ta
 
     `wanted`: ids of columns, else the default ones. Raises UserError at one that is neither a column nor a metric.
     """
-    known = [*columns.KINDS, *dict.fromkeys(row.metric for row in results.rows)]
+    metrics = dict.fromkeys(
+        [*(row.metric for row in results.rows), *(m for cell in results.cells for m in cell.metrics)]
+    )
+    known = [*columns.KINDS, *metrics]
     for name in wanted:
         if name not in known:
             raise UserError(f"report.columns: {name!r} is no column; there are {', '.join(known)}")
@@ -42,7 +45,7 @@ def _paper_table(results: Results, names: Names, rows: list[Row], wanted: Sequen
 
     shown: list[Column[Row]] = [
         Column(capital(first.factor), name, columns.is_best, left=True),
-        *columns.made(wanted or _default(results, first.dataset), Asked(results, names, rows, remarks)),
+        *columns.made(wanted or _default(results, rows), Asked(results, names, rows, remarks)),
     ]
     title = (
         f"{words.PARTIAL + ': ' if results.partial else ''}{capital(metric_name(results.metric.name))} on "
@@ -56,13 +59,16 @@ def _paper_table(results: Results, names: Names, rows: list[Row], wanted: Sequen
     return replace(table, notes=notes)
 
 
-def _default(results: Results, dataset: str) -> list[str]:
-    """The columns of a study that names none: where the test images are so unbalanced that accuracy misleads, balanced
-    accuracy comes before it.
+def _default(results: Results, rows: list[Row]) -> list[str]:
+    """The columns of a study that names none. Where the test images are so unbalanced that accuracy misleads, balanced
+    accuracy comes before it; where seeds are too few for any test, the images alone may still tell these models apart.
     """
     ids = list(columns.DEFAULT)
-    if results.metric.name == "accuracy" and words.is_unbalanced(results, dataset):
+    if results.metric.name == "accuracy" and words.is_unbalanced(results, rows[0].dataset):
         ids.insert(ids.index("score"), "balanced_accuracy")
+    if all(row.p_adj is None for row in rows):
+        after = ids.index("p") + 1
+        ids[after:after] = ["images", "images_p"]
     return ids
 
 

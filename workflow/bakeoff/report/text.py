@@ -158,7 +158,7 @@ _LATEX = {
     "|": r"$|$",
     '"': r"\char34{}",
     "`": r"\textasciigrave{}",
-    "-": r"-{}",  # before another one, or -- becomes a dash
+    "-": r"-\kern0pt{}",  # before another one, or -- becomes a dash; lualatex joins them over a mere {}
     "[": r"{[}",  # or it is the optional argument of the \\ before it
     "]": r"{]}",
     "*": r"{*}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ PARTIAL = "PARTIAL"
 
 _CORRECTIONS = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
 _METHODS = {"sign_flip": "(sign flip)", "welch": "(unpaired)", "identical": "(identical)"}
+_RESAMPLED = "nadeau_bengio"
 _UNTESTED = "not testable"
 _VERDICTS = ("better", "worse", "equivalent", "inconclusive")
 
@@ -75,12 +77,15 @@ def method(row: Row) -> str:
 
 
 def marks(row: Row, results: Results) -> str:
-    """Stars or triangles, then † (rests on normality) and ◆ (holds for new images too); "" without a star."""
+    """Stars or triangles, then † (rests on normality) and ◆ (holds for new images too), which no row without a star
+    has; and ‡ (many runs lost), which any row may have.
+    """
     stars = row.stars.strip("†‡◆ ")
+    daggers = row.dagger if isinstance(row.dagger, str) else "†" * bool(row.dagger)
     if not stars:
-        return ""
+        return "‡" if "‡" in daggers else ""
     new_images = row.crossed_p_adj is not None and row.crossed_p_adj < max(results.alpha)
-    return stars + ("†" if row.dagger else "") + ("◆" if new_images else "")
+    return stars + daggers + ("◆" if new_images else "")
 
 
 def verdict(row: Row) -> str:
@@ -218,13 +223,19 @@ def footnotes(
         yield "The test images are unbalanced, so accuracy misleads: read balanced accuracy, the mean recall, first."
     if "p" in heads:
         yield _method_note(results, rows)
-    yield from (f"{mark} {meaning}" for mark, meaning in guide(results) if mark in text)
+    yield from (f"{mark} {meaning}" for mark, meaning in guide(results) if _occurs(mark, text))
     if "Published" in heads:
         yield EXPECTED
     yield BOOTSTRAP
     yield from costs
     yield from hardware(results)
     yield from gaps(results, names, {id(cell) for row in rows for cell in cells_of(results, row)})
+
+
+def _occurs(mark: str, text: str) -> bool:
+    """Whether a mark is in the text; ★ is not in ★★."""
+    first = re.escape(mark[0])
+    return re.search(rf"(?<!{first}){re.escape(mark)}(?!{first})", text) is not None
 
 
 def _readings(results: Results, rows: list[Row], heads: Collection[str]) -> Iterator[str]:
@@ -234,6 +245,8 @@ def _readings(results: Results, rows: list[Row], heads: Collection[str]) -> Iter
     )
     if "Difference" in heads:
         yield "Difference: candidate minus baseline, paired by seed, with its own t interval (not corrected)."
+    if "These models" in heads or "p these models" in heads:
+        yield "These models: for new images of this kind, but not for new seeds; not corrected."
     if "Rank" in heads:
         yield "Rank: place by mean, and in brackets the places that it may have (95%)."
 
@@ -258,7 +271,9 @@ def _method_note(results: Results, rows: list[Row]) -> str:
         if results.correction == "none"
         else f"{_CORRECTIONS.get(results.correction, results.correction)}-corrected over {size}"
     )
-    return f"p: paired t test, two-sided; exact sign-flip test where the differences have no variance; {correction}."
+    resampled = any(row.p_method == _RESAMPLED for row in rows)
+    test = "corrected resampled t test (Nadeau and Bengio 2003)" if resampled else "paired t test"
+    return f"p: {test}, two-sided; exact sign-flip test where the differences have no variance; {correction}."
 
 
 def guide(results: Results) -> list[tuple[str, str]]:
@@ -269,6 +284,7 @@ def guide(results: Results) -> list[tuple[str, str]]:
         *((down, f"worse than the baseline, p < {alpha:g}.") for _, down, alpha in signs),
         ("†", f"rests on normal differences: with so few seeds no exact test can go below {max(results.alpha):g}."),
         ("◆", f"holds for new images of this kind too (crossed seeds × images, p < {max(results.alpha):g})."),
+        ("‡", "more than one run in five was lost: what is left may be a selection (worst_diff in comparison.csv)."),
         ("(sign flip)", "exact sign-flip test: the differences have no variance, so there is no t."),
         ("(unpaired)", "Welch's t test: candidate and baseline share no seed."),
         ("(identical)", "the scores of both are the same at every seed."),
