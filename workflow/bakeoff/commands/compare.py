@@ -190,7 +190,7 @@ def _write(body: Json, out: Path, spec: Json) -> list[Path]:
         listed, record = standalone.write(body, out, spec, code_digest("bakeoff.compare.standalone"))
         results = load.of_scores(_printable(body))
         made = tables.paper(results, Names({}), papers.OF_SCORES)
-        pages = {"comparison.md": papers.to_markdown(results, body["study"], made)}
+        pages = {"comparison.md": papers.to_markdown(results, body["study"], made, papers.in_words(results))}
         pages["comparison.tex"] = papers.to_latex(results, made)
         for name, text in pages.items():
             with whole(out / name) as part:
@@ -210,8 +210,12 @@ def _show(body: Json) -> None:
     from bakeoff.report.text import Names
 
     console = _console()
-    for table in tables.paper(load.of_scores(_printable(body)), Names({}), papers.OF_SCORES):
+    results = load.of_scores(_printable(body))
+    for table in tables.paper(results, Names({}), papers.OF_SCORES):
         terminal.show(table, console)
+    for sentence in papers.in_words(results):
+        console.print(f"\n{sentence}", markup=False, highlight=False)
+    console.print()
     _warn(body["warnings"], console)
 
 

@@ -9,16 +9,21 @@ from bakeoff.report.load import Results
 from bakeoff.report.tabular import Table
 from bakeoff.report.text import markdown
 
-
 OF_SCORES = ("score", "n", "difference", "crossed", "p", "rank")
 """The columns of scores made elsewhere, which have no costs and may have predictions."""
 
 
-def to_markdown(results: Results, title: str, papers: Sequence[Table]) -> str:
-    """A page with all tables and the warnings."""
+def in_words(results: Results) -> list[str]:
+    """What each candidate's row says as a sentence for the paper."""
+    return [str(row.values["sentence"]) for row in results.primary if not row.is_baseline]
+
+
+def to_markdown(results: Results, title: str, papers: Sequence[Table], said: Sequence[str] = ()) -> str:
+    """A page with all tables, what they say in words (`said`), and the warnings."""
     stamp = f"**{markdown(words.stamp(results))}**\n\n" if results.partial else ""
     warnings = "\n## Warnings\n\n" * bool(results.warnings) + "".join(f"- {markdown(w)}\n" for w in results.warnings)
-    return f"# {markdown(title)}\n\n{stamp}" + "\n".join(map(tabular.to_markdown, papers)) + warnings
+    sentences = "\n## In words\n\n" * bool(said) + "".join(f"- {markdown(sentence)}\n" for sentence in said)
+    return f"# {markdown(title)}\n\n{stamp}" + "\n".join(map(tabular.to_markdown, papers)) + sentences + warnings
 
 
 def to_latex(results: Results, papers: Sequence[Table]) -> str:
