@@ -11,10 +11,14 @@ from typing import Any
 import details_fixture
 import numpy as np
 import pandas as pd
+import probed_fixture
+from grid_fixture import grid
 from scipy import stats
 
 from bakeoff import provenance
 from bakeoff.compare import aggregate
+from bakeoff.compare.datasets import across
+from bakeoff.compare.factorial import factorial
 
 # params, MACs, latency p50 in ms, accuracy, its spread over seeds
 MODELS: dict[str, tuple[int, int, float, float, float]] = {
@@ -68,10 +72,19 @@ def write_study(
         "alpha": [0.05, 0.01],
         "correction": "holm",
         "rows": rows,
+        "references": [],
         "cells": cells,
+        "frontiers": [
+            _frontier(dataset, augmentation, cost, rows)
+            for dataset in datasets
+            for augmentation in augmentations
+            for cost in ("macs", "params", "latency_ms_p50")
+        ],
+        **_of_the_grid(scores, seeds, datasets, models, augmentations),
         "costs": [_cost(dataset, model, asked) for dataset in datasets for model in models for asked in conditions],
         "test_sets": [_test_set(dataset, classes) for dataset in datasets],
         "data": [_data(dataset, classes) for dataset in datasets],
+        "ledger": _ledger(cells, scores, seeds, datasets, augmentations),
         "hardware": {"training": ["AMD EPYC 7B13, 1 thread"], "profiling": ["AMD EPYC 7B13, 1 thread, torch 2.15"]},
         "warnings": [],
     }
@@ -93,6 +106,23 @@ def _scores(
     shift = (0.004 if augmentation != "none" else 0.0) - (0.031 if dataset != "digits" else 0.0)
     values = accuracy + shift + rng.normal(0, spread, len(seeds))
     return dict(list(zip(seeds, values.tolist(), strict=True))[: len(seeds) - diverged - missing])
+
+
+def _of_the_grid(
+    scores: Mapping[Any, Mapping[int, float]],
+    seeds: tuple[int, ...],
+    datasets: tuple[str, ...],
+    models: tuple[str, ...],
+    augmentations: tuple[str, ...],
+) -> Json:
+    """What the comparison makes of these scores for several data sets and factors."""
+
+    def score(dataset: str, model: str, augmentation: str, seed: int, **_: str) -> float | None:
+        return scores[dataset, model, augmentation].get(seed)
+
+    axes = {"datasets": datasets, "models": models, "augmentations": augmentations, "seeds": seeds}
+    questions, loaded = grid(score, comparisons=({"baseline": models[0]},), **axes)
+    return {"across": across(questions, loaded), "factorial": factorial(questions, loaded)}
 
 
 def _costs(model: str) -> Json:
@@ -117,6 +147,7 @@ def _cost(dataset: str, model: str, condition: str) -> Json:
         "best_batch_size": 64, "peak_memory_mb": 12 + params * 8e-6, "best_batch_memory_mb": 60 + params * 8e-6,
         "train_memory_mb": 90 + params * 3e-5, "train_batch_size": 128, "memory_reason": None,
         "joules_per_image": None, "energy_reason": "no energy counter can be read here", "marks": [],
+        "hardware": "AMD EPYC 7B13, 1 thread", "precision": "fp32", "backend": "eager", "anchor_ms": 0.61,
     }  # fmt: skip
 
 
@@ -129,6 +160,7 @@ def _cell(
         "dataset": dataset, "model": model, "augmentation": augmentation, "recipe": "default", "spec": "0123456789ab",
         "expected": len(seeds), "done": len(scores), "diverged": diverged, "missing": missing, **_costs(model),
         "trainable_params": MODELS[model][0], "device": "cpu", "seed_std_expected": 0.003, "seed_std_ratio": 0.8,
+        "n_train": 1146, "amount_series": "0" * 12,
         "metrics": _metrics(values),
     }  # fmt: skip
 
@@ -186,7 +218,8 @@ def _row(key: tuple[str, str, str], scores: Mapping[Any, Mapping[int, float]], b
         "mean_lo": own["lo"], "mean_hi": own["hi"], "base_mean": None, "base_std": None,
         "family": f"model/{dataset}/accuracy", "family_size": family, "stars": "", "dagger": False,
         "verdict": "baseline", "status": "baseline", "rope": 0.005, "warnings": [],
-        "rank": None, "rank_lo": None, "rank_hi": None, "tied_with_best": None, "p_frontier": 0.42,
+        "rank": None, "rank_lo": None, "rank_hi": None, "tied_with_best": None, "p_best": 0.3,
+        "p_frontier": 0.42,
         **_costs(model), "trainable_params": MODELS[model][0],
         **dict.fromkeys((
             "diff", "diff_ci_lo", "diff_ci_hi", "boot_lo", "boot_hi", "t", "df", "p_raw", "p_exact", "p_used",
@@ -223,6 +256,30 @@ def _rank(rows: list[Json]) -> None:
     finished = sorted((row for row in rows if row["mean"] is not None), key=lambda row: -row["mean"])
     for place, row in enumerate(finished, start=1):
         row.update(rank=place, rank_lo=max(1, place - 1), rank_hi=place + 1, tied_with_best=place == 1)
+
+
+def _frontier(dataset: str, augmentation: str, cost: str, rows: list[Json]) -> Json:
+    """As far as the rows go: who is dominated by the means is so in nine of ten draws, the second of the others half."""
+    here = [row for row in rows if (row["dataset"], row["augmentation"]) == (dataset, augmentation)]
+    points: list[Json] = []
+    for row in sorted((row for row in here if row["mean"] is not None and row[cost]), key=lambda row: row[cost]):
+        over = [point for point in points if point["score"] >= row["mean"]]
+        points.append({
+            "candidate": row["candidate"], "score": row["mean"], "score_lo": row["mean_lo"], "score_hi": row["mean_hi"],
+            "cost": row[cost], "cost_lo": None, "cost_hi": None, "p_frontier": 0.1 if over else 1.0 - 0.3 * len(points),
+            "dominated_by": {over[-1]["candidate"]: 0.9} if over else {},
+        })  # fmt: skip
+        if cost == "latency_ms_p50":
+            points[-1] |= {"cost_lo": 0.95 * row[cost], "cost_hi": 1.1 * row[cost]}
+    best = [p for i, p in enumerate(points) if all(p["score"] > q["score"] for q in points[:i])]
+    return {
+        "comparison": "model", "factor": "model", "dataset": dataset, "cost": cost, "points": points,
+        "context": {"augmentation": augmentation, "recipe": "default"},
+        "attainment": {
+            share: [[p["cost"], p["score"] + shift] for p in best]
+            for share, shift in (("0.25", 0.002), ("0.5", 0.0), ("0.75", -0.002))
+        },
+    }  # fmt: skip
 
 
 def _write_confusion(path: Path, rng: np.random.Generator, cells: list[Json], classes: int) -> None:
@@ -300,7 +357,7 @@ def _write_diagnostics(
         "cells": [_diagnosis(rng, cell, classes) for cell in done],
         "rows": [_change(rng, row, classes) for row in rows if row["candidate"] != row["baseline"] and row["n_pairs"]],
         "pictures": dict.fromkeys(datasets, None if pictures else "test_pixels.npy is not there"),
-        "probes": [_probed(cell) for cell in done] if probed else [],
+        "probes": [probed_fixture.probed(cell) for cell in done] if probed else [],
     }
     edit(record)
     arrays: dict[str, Any] = {}
@@ -308,36 +365,60 @@ def _write_diagnostics(
         arrays[f"ids-{dataset}"] = np.arange(40)
         arrays[f"pixels-{dataset}"] = rng.integers(0, 256, size=(40, 1, 8, 8), dtype=np.uint8)
     np.savez_compressed(folder / "errors.npz", allow_pickle=False, **arrays)
-    np.savez_compressed(folder / "explanations.npz", allow_pickle=False, **_looks(len(record["probes"]), rng))
+    looks = probed_fixture.looks(len(record["probes"]), rng)
+    np.savez_compressed(folder / "explanations.npz", allow_pickle=False, **looks)
     path = folder / "diagnostics.json"
     files = [folder / "errors.npz", folder / "explanations.npz"]
     provenance.write_record(path, "diagnostics", {}, "0" * 16, record, files)
 
 
-def _probed(cell: Json) -> Json:
-    clean = cell["metrics"]["accuracy"]["mean"]
-    spread = {"std": 0.01, "n": 5}
-    robustness = {
-        "clean": {"mean": clean, **spread},
-        "mean": {"mean": 0.8 * clean, **spread},
-        "kept": {"mean": 0.8, **spread},
-        "by_severity": {name: [clean * (1 - 0.06 * s) for s in range(1, 6)] for name in ("gaussian_noise", "jpeg")},
-    }
-    numbers = ("insertion", "deletion", "difference", "random_mean", "centre", "gain")
-    faithfulness = {"reason": None, **{name: {"mean": 0.2, **spread} for name in numbers}}
-    faithfulness |= {"runs_above_random": 4, "n_images": 32, "layer": "conv2"}
-    place = {axis: cell[axis] for axis in ("dataset", "model", "augmentation", "recipe")}
-    return {**place, "n_runs": 5, "robustness": robustness, "faithfulness": faithfulness}
+def _ledger(
+    cells: list[Json],
+    scores: Mapping[Any, Mapping[int, float]],
+    seeds: tuple[int, ...],
+    datasets: tuple[str, ...],
+    augmentations: tuple[str, ...],
+) -> Json:
+    """All alike but for the learning rate of transformers."""
 
+    def facts(cell: Json) -> Json:
+        return {
+            "seeds": [" ".join(map(str, seeds))], "epochs": [EPOCHS], "epochs_done": [EPOCHS],
+            "images_trained": [12_000], "batch_size": [64], "optimizer": ["sgd"], "precision": ["fp32"],
+            "lr": [0.001 if "vit" in cell["model"] else 0.1], "weights": ["random"], "tuning_trials": [0],
+            "recipe_digest": ["0123456789ab"], "data_digest": ["d" * 64], "device": ["cpu"],
+        }  # fmt: skip
 
-def _looks(cells: int, rng: np.random.Generator) -> dict[str, Any]:
-    pixels = rng.integers(0, 256, size=(8, 1, 8, 8), dtype=np.uint8)
-    blob = np.exp(-((np.arange(8)[:, None] - 3) ** 2 + (np.arange(8) - 4) ** 2) / 6)
-    arrays: dict[str, Any] = {}
-    for i in range(cells):
-        arrays |= {f"pixels-{i}": pixels, f"maps-{i}": np.tile((255 * blob).astype(np.uint8), (8, 1, 1))}
-        arrays |= {f"y_true-{i}": np.arange(8), f"predicted-{i}": np.array([0, 1, 2, 3, 4, 5, 6, 1])}
-    return arrays
+    def entry(cell: Json) -> Json:
+        by_seed = scores[cell["dataset"], cell["model"], cell["augmentation"]]
+        there = seeds[: cell["done"] + cell["diverged"]]
+        place = {axis: cell[axis] for axis in ("dataset", "model", "augmentation", "recipe", "spec")}
+        return {
+            **place, "code": "0" * 16, "settings": {"model": {"name": cell["model"]}}, "facts": facts(cell),
+            "folder": "results/runs/{dataset}/{model}/{augmentation}/{recipe}-{spec}".format(**place),
+            "train_seconds": 50.0, "gpu_seconds": 0.0, "commits": ["c" * 40], "uncommitted_changes": False,
+            "versions": [{"python": "3.12.1", "torch": "2.15.0"}],
+            "runs": [
+                {
+                    "seed": seed, "status": "done" if seed in by_seed else "diverged", "score": by_seed.get(seed),
+                    "reason": None if seed in by_seed else "loss is nan", "train_seconds": 10.0,
+                }
+                for seed in there
+            ],
+        }  # fmt: skip
+
+    rates = {cell["model"]: facts(cell)["lr"] for cell in cells}
+    questions = [
+        {
+            "comparison": "model", "factor": "model", "dataset": dataset, "unknown": [],
+            "context": {"augmentation": augmentation, "recipe": "default"},
+            "equal": {name: values for name, values in facts(cells[0]).items() if name != "lr"},
+            "differs": [{"fact": "lr", "values": rates}],
+        }
+        for dataset in datasets
+        for augmentation in augmentations
+    ]  # fmt: skip
+    return {"cells": [entry(cell) for cell in cells], "questions": questions}
 
 
 def _data(dataset: str, classes: int) -> Json:

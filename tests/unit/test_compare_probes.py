@@ -78,14 +78,15 @@ def test_a_missing_probe_is_refused_unless_the_study_is_partial(tree: Tree) -> N
 
 def test_explanations_that_a_net_has_none_of_have_a_reason(tree: Tree) -> None:
     for seed in range(3):
-        write_probe(tree.folder("lenet5", seed), 0.9, explain={"reason": "keeps no map"})
+        write_probe(tree.folder("lenet5", seed), 0.9, explain={"hirescam": {"reason": "keeps no map"}})
         numbers = {"insertion": 0.8, "deletion": 0.2, "difference": 0.6, "random_mean": 0.1, "centre": 0.3, "gain": 0.5}
         judged = {**numbers, "gain_se": 0.3 if seed else 0.1, "random_sd": 0.05, "n": 32, "layer": "conv2"}
-        write_probe(tree.folder("resnet", seed), 0.9, explain={"reason": None, **judged})
+        write_probe(tree.folder("resnet", seed), 0.9, explain={"hirescam": {"reason": None, **judged}})
     lenet, resnet = diagnosed(tree)
-    assert (resnet["faithfulness"]["runs_above_random"], resnet["faithfulness"]["n_images"]) == (1, 32)
-    assert lenet["faithfulness"] == {"reason": "keeps no map"}
-    assert resnet["faithfulness"]["difference"] == {"mean": pytest.approx(0.6), "std": pytest.approx(0), "n": 3}
+    (found,) = resnet["faithfulness"].values()
+    assert (found["runs_above_random"], found["n_images"]) == (1, 32)
+    assert lenet["faithfulness"] == {"hirescam": {"reason": "keeps no map"}}
+    assert found["difference"] == {"mean": pytest.approx(0.6), "std": pytest.approx(0), "n": 3}
 
 
 def test_the_audit_of_the_data_is_in_the_comparison(tree: Tree) -> None:

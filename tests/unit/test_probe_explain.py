@@ -7,7 +7,6 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -17,6 +16,7 @@ from bakeoff.errors import UserError
 from bakeoff.models import registry, weights
 from bakeoff.probe import explain
 from bakeoff.probe.explain_layer import layer_of
+from bakeoff.probe.explain_shap import shap_maps
 from bakeoff.probe.faithfulness import curves, faithfulness, order, random_maps
 
 # Model, image size: the layer, what its output is, and places a side.
@@ -168,22 +168,6 @@ def test_the_net_is_left_as_it_was() -> None:
     assert not any(module._forward_hooks for module in net.modules())
 
 
-def test_pictures() -> None:
-    images, heat = pixels(2, 8), torch.zeros(2, 8, 8)
-    heat[0, 1, 2] = 1
-    cold = explain.overlay(images[1], heat[1], zoom=3)
-    assert cold.shape == (24, 24, 3)
-    assert cold.dtype == np.uint8
-    assert np.ptp(cold, axis=2).max() == 0, "grey where the map is 0"
-    hot = explain.overlay(images[0], heat[0])
-    assert np.argwhere(np.ptp(hot, axis=2)).tolist() == [[1, 2]]
-    assert np.array_equal(explain.plain(images[0]), images[0].permute(1, 2, 0).numpy())
-    assert explain.plain(images[0, :1]).shape == (8, 8, 3)
-    shown = explain.sheet(images, {"lenet5": heat, "tiny_cnn": heat}, zoom=4, titles=["5", "8"])
-    assert shown.shape[0] > 3 * 8 * 4
-    assert shown.shape[1] > 2 * 8 * 4
-
-
 # --- whether it is true
 
 
@@ -290,18 +274,18 @@ def test_shap_says_how_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "shap", None)
     images = pixels(1, 8)
     with pytest.raises(UserError, match=r"shap is not installed.*pip install 'bakeoff\[shap\]'"):
-        explain.shap_maps(build("tiny_cnn", 8), normalise, images, torch.tensor([0]), images)
+        shap_maps(build("tiny_cnn", 8), normalise, images, torch.tensor([0]), images)
 
 
 @pytest.mark.skipif(find_spec("shap") is None, reason="needs the extra shap")
 def test_shap_adds_up_to_the_logit() -> None:
     net, images, classes = build("tiny_cnn", 8), pixels(3, 8), torch.tensor([1, 0, 1])
     background = pixels(20, 8).flip(0)
-    values = explain.shap_maps(net, normalise, images, classes, background, samples=2000)
+    values = shap_maps(net, normalise, images, classes, background, samples=2000)
     assert values.shape == (3, 8, 8)
     with torch.inference_mode():
         logits, mean = net(normalise(images)), net(normalise(background)).mean(0)
     wanted = logits.gather(1, classes[:, None])[:, 0] - mean[classes]
     assert values.sum((1, 2)) == pytest.approx(wanted, abs=0.02)
     with pytest.raises(UserError, match="up to 64 pixels, not 65"):
-        explain.shap_maps(net, normalise, pixels(1, 65), classes[:1], pixels(1, 65))
+        shap_maps(net, normalise, pixels(1, 65), classes[:1], pixels(1, 65))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -81,16 +82,28 @@ def test_embeddings_come_with_their_images(run: Path, digits: Path, tmp_path: Pa
 
 
 def test_explanations_are_judged_beside_random_maps(run: Path, digits: Path, tmp_path: Path) -> None:
-    found = probe(run, digits, tmp_path, explain=12)["explain"]
+    found = probe(run, digits, tmp_path, explain=12)["explain"]["hirescam"]
     assert found["reason"] is None
     assert found["n"] == 32
     assert found["gain"] == pytest.approx(found["difference"] - found["random_mean"])
     with np.load(tmp_path / "explain.npz") as drawn, np.load(run / "predictions.npz") as own:
-        assert drawn["maps"].shape == (12, 12, 12)
+        assert drawn["maps-hirescam"].shape == (12, 12, 12)
         assert drawn["y_true"].tolist() == [*range(10), 0, 1]
         rows = {example: row for row, example in enumerate(own["example_id"].tolist())}
         answers = own["logits"].argmax(1)
         assert drawn["predicted"].tolist() == [answers[rows[example]] for example in drawn["example_id"].tolist()]
+
+
+@pytest.mark.skipif(find_spec("shap") is None, reason="needs the extra shap")
+def test_shap_is_judged_and_drawn_beside_the_other_maps(run: Path, digits: Path, tmp_path: Path) -> None:
+    methods = ["hirescam", "shap"]
+    found = probe(run, digits, tmp_path / "both", explain=4, explain_methods=methods)["explain"]
+    assert (found["shap"]["layer"], found["shap"]["side"]) == ("pixels", 12)
+    assert found["shap"]["gain"] > 2 * found["shap"]["gain_se"]
+    assert found["hirescam"] == probe(run, digits, tmp_path / "one", explain=4)["explain"]["hirescam"]
+    with np.load(tmp_path / "both" / "explain.npz") as drawn:
+        assert drawn["maps-shap"].shape == drawn["maps-hirescam"].shape == (4, 12, 12)
+        assert drawn["maps-shap"].max(axis=(1, 2)).tolist() == [255] * 4
 
 
 def test_images_are_chosen_class_by_class() -> None:

@@ -31,6 +31,7 @@ def test_robustness_and_faithfulness_have_a_section(tmp_path: Path) -> None:
     assert "Do the maps show what answers come from?" in html
     assert "+0.200 ± 0.010" in html
     assert "4 of 5" in html
+    assert html.count("HiResCAM") > html.count("SHAP") > 1
     assert 'id="corruptions"' in html
     assert 'id="explanations"' in html
 
@@ -46,7 +47,8 @@ def test_a_study_that_asks_for_nothing_has_no_such_section(tmp_path: Path) -> No
 def test_a_net_without_maps_has_its_reason(tmp_path: Path) -> None:
     def no_maps(record: dict[str, Any]) -> None:
         for cell in record["probes"]:
-            cell["robustness"], cell["faithfulness"] = None, {"reason": "keeps no map of at least 2x2"}
+            cell["robustness"] = None
+            cell["faithfulness"] = {"hirescam": {"reason": "keeps no map of at least 2x2"}}
 
     html = page(tmp_path, probed=True, diagnosis=no_maps)
     assert "– (keeps no map of at least 2x2)" in html

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -38,7 +39,7 @@ from bakeoff.evaluate.metrics import METRICS
 from bakeoff.evaluate.spec import EvaluateSettings
 from bakeoff.layout import RESERVED
 from bakeoff.models import initial, registry
-from bakeoff.probe.spec import ProbeSettings
+from bakeoff.probe.spec import SHAP_SIZE, ProbeSettings
 from bakeoff.problems import ONE_LINE, Problem, explain, nearest, report
 from bakeoff.profile.spec import ProfileSettings
 from bakeoff.report.columns import KINDS
@@ -138,6 +139,7 @@ def check(document: Document) -> Study:
     problems += _source_problems(parts)
     problems += _recipe_problems(parts)
     problems += _weights_problems(parts)
+    problems += _shap_problems(parts)
     problems += _cross_problems(parts)
     report(document, problems)
     return Study.model_validate_json(json.dumps(data), strict=True)
@@ -182,6 +184,22 @@ def _source_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
                 ("datasets", i),
                 "needs image_size: its images have no size of their own; write it as a mapping with image_size: 64",
             )
+
+
+def _shap_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
+    """SHAP where its package is not installed, or for images that are too large for it."""
+    if "probe" not in parts or not parts["probe"].explain or "shap" not in parts["probe"].explain_methods:
+        return
+    path = ("probe", "explain_methods")
+    if find_spec("shap") is None:
+        yield path, "shap is not installed: pip install 'bakeoff[shap]', in a checkout uv sync --extra shap"
+    for entry in parts.get("datasets", []):
+        try:
+            size = entry.image_size or entry.info(Path(parts["data_root"])).size
+        except (UserError, KeyError):  # told where it belongs
+            continue
+        if size is not None and size > SHAP_SIZE:
+            yield path, f"shap is for images of up to {SHAP_SIZE} pixels, and {entry.name} has {size}; leave it out"
 
 
 def _recipe_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:

@@ -72,10 +72,15 @@ def _robustness(runs: Sequence[Json | None]) -> Json | None:
 
 
 def _faithfulness(runs: Sequence[Json | None]) -> Json | None:
-    known = [run for run in runs if run is not None and run["reason"] is None]
+    """By method, over seeds."""
+    asked = [run for run in runs if run is not None]
+    return {method: _of_method([run[method] for run in asked]) for method in asked[0]} if asked else None
+
+
+def _of_method(runs: Sequence[Json]) -> Json:
+    known = [run for run in runs if run["reason"] is None]
     if not known:
-        reasons = [run["reason"] for run in runs if run is not None]
-        return {"reason": reasons[0]} if reasons else None
+        return {"reason": runs[0]["reason"]}
     numbers = ("insertion", "deletion", "difference", "random_mean", "centre", "gain")
     return {
         "reason": None,
@@ -88,7 +93,8 @@ def _faithfulness(runs: Sequence[Json | None]) -> Json | None:
 
 def save_pictures(path: Path, cells: Sequence[Json], inputs: CompareInput, results: Path) -> None:
     """Write to `path` where the first probed run of each of `cells` looks: for cell number i `pixels-i` [K, C, S, S],
-    `maps-i` [K, S, S] (0..255), `example_id-i`, `y_true-i` and `predicted-i` [K]; nothing of cells without maps.
+    `maps-METHOD-i` [K, S, S] (0..255) by method, `example_id-i`, `y_true-i` and `predicted-i` [K]; nothing of
+    cells without maps.
     """
     by_key = {cell.key: cell for cell in inputs.cells}
     arrays: dict[str, npt.NDArray[Any]] = {}

@@ -12,27 +12,17 @@ Maps are scaled for each image on its own, to 0..1: they say where, not how much
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
 from bakeoff.probe.embeddings import Normalise, evaluating
 from bakeoff.probe.explain_layer import Layer, layer_of
-from bakeoff.probe.explain_shap import shap_maps
 
-Method = Literal["hirescam", "gradcam"]
-
-__all__ = ["Layer", "Method", "grad_cam", "layer_of", "overlay", "plain", "shap_maps", "sheet"]
-
-# How much of the picture the colours cover where the map is 1.
-_OPACITY = 0.75
-_GAP = 4
+Cam = Literal["hirescam", "gradcam"]
 
 
 def grad_cam(
@@ -41,7 +31,7 @@ def grad_cam(
     images: Tensor,
     classes: Tensor,
     layer: Layer | None = None,
-    method: Method = "hirescam",
+    method: Cam = "hirescam",
     batch_size: int = 64,
 ) -> Tensor:
     """Maps [N, S, S] float32 in 0..1, on the CPU, of images [N, C, S, S] uint8 for `classes` [N] int64.
@@ -63,7 +53,7 @@ def grad_cam(
         )
 
 
-def _maps(net: nn.Module, images: Tensor, classes: list[int], layer: Layer, method: Method) -> Tensor:
+def _maps(net: nn.Module, images: Tensor, classes: list[int], layer: Layer, method: Cam) -> Tensor:
     # Here, as they import matplotlib, scikit-learn and OpenCV.
     from pytorch_grad_cam import GradCAM, HiResCAM
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
@@ -91,56 +81,3 @@ def _weights_at_rest(net: nn.Module) -> Iterator[None]:
         for parameter, gradient in zip(learning, gradients, strict=True):
             parameter.requires_grad_(True)
             parameter.grad = gradient
-
-
-# --- pictures
-
-
-def overlay(image: Tensor, heat: Tensor, zoom: int = 1) -> NDArray[np.uint8]:
-    """A picture [S * zoom, S * zoom, 3] uint8, RGB: the image [C, S, S] uint8 in grey under its map [S, S] in 0..1.
-
-    Where the network does not look the image is as it is, where it does it is violet to yellow.
-    """
-    import matplotlib
-
-    colours = matplotlib.colormaps["plasma"](heat.numpy())[..., :3] * 255
-    grey = image.float().mean(0).numpy()[..., None]
-    opacity = _OPACITY * heat.numpy()[..., None]
-    picture = np.rint(grey * (1 - opacity) + colours * opacity).clip(0, 255).astype(np.uint8)
-    return _enlarged(picture, zoom)
-
-
-def plain(image: Tensor, zoom: int = 1) -> NDArray[np.uint8]:
-    """The image [C, S, S] uint8 itself as a picture [S * zoom, S * zoom, 3] uint8: in RGB, or its first channel."""
-    shown = image if image.shape[0] == 3 else image[:1].expand(3, -1, -1)
-    return _enlarged(shown.permute(1, 2, 0).numpy(), zoom)
-
-
-def _enlarged(picture: NDArray[np.uint8], zoom: int) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(picture.repeat(zoom, 0).repeat(zoom, 1))
-
-
-def sheet(
-    images: Tensor, heats: Mapping[str, Tensor], zoom: int | None = None, titles: Sequence[str] = ()
-) -> NDArray[np.uint8]:
-    """One picture [H, W, 3] uint8: the images [N, C, S, S] uint8 in a row, and below them a row of overlays for each
-    network by its name, from its maps [N, S, S]. `titles` stand above the images. Small images are enlarged `zoom`
-    times, by default to 96 pixels or a little less.
-    """
-    zoom = zoom or max(1, 96 // images.shape[-1])
-    rows = {"": [plain(image, zoom) for image in images]}
-    for name, maps in heats.items():
-        rows[name] = [overlay(image, heat, zoom) for image, heat in zip(images, maps, strict=True)]
-    side, line = images.shape[-1] * zoom, 14
-    left = max((7 * len(name) for name in heats), default=0) + 2 * _GAP
-    width, height = left + len(images) * (side + _GAP), line * bool(titles) + len(rows) * (side + _GAP) + _GAP
-    canvas = Image.new("RGB", (width, height), "white")
-    pen = ImageDraw.Draw(canvas)
-    top = line * bool(titles) + _GAP
-    for column, title in enumerate(titles):
-        pen.text((left + column * (side + _GAP), _GAP / 2), title, fill="black")
-    for row, (name, pictures) in enumerate(rows.items()):
-        pen.text((_GAP, top + row * (side + _GAP) + side / 2 - line / 2), name, fill="black")
-        for column, picture in enumerate(pictures):
-            canvas.paste(Image.fromarray(picture), (left + column * (side + _GAP), top + row * (side + _GAP)))
-    return np.asarray(canvas)

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from bakeoff.errors import UserError
 from bakeoff.probe.embeddings import Normalise, evaluating
+from bakeoff.probe.spec import SHAP_SIZE
 
-LARGEST = 64
-"""Side of the largest images that are taken."""
+BACKGROUND = 50
+"""Training images that an image is held against."""
 
 
 def shap_maps(
@@ -37,8 +38,8 @@ def shap_maps(
     """
     shap = _library()
     size = images.shape[-1]
-    if size > LARGEST:
-        raise UserError(f"explain: shap takes images of up to {LARGEST} pixels, not {size}; Grad-CAM takes any")
+    if size > SHAP_SIZE:
+        raise UserError(f"explain: shap takes images of up to {SHAP_SIZE} pixels, not {size}; Grad-CAM takes any")
     found = torch.zeros(len(images), size, size)
     with evaluating(net), torch.enable_grad():
         for chosen in sorted(set(classes.tolist())):

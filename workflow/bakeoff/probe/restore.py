@@ -1,4 +1,4 @@
-"""A run's network as it was when it was trained, and the test images that it has not learned from."""
+"""A run's network as it was when it was trained, and the images of its data set."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def restore(run_dir: Path, data: Path) -> Restored:
         std=std,
         order=order,
         bf16=arithmetic["precision"] == "bf16",
-        splits={part: arrays.load(data, part) for part in ("val", "test")},
+        splits={part: arrays.load(data, part) for part in arrays.PARTS},
         flip=manifest["flip"],
         class_names=manifest["class_names"],
         record=record,

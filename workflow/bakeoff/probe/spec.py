@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+SHAP_SIZE = 64
+"""Side of the largest images that shap is asked about: each takes hundreds of passes."""
+
+Method = Literal["hirescam", "gradcam", "shap"]
 
 
 class ProbeSettings(BaseModel):
@@ -17,9 +22,18 @@ class ProbeSettings(BaseModel):
     corruptions: bool = False
     """Accuracy on test images with noise, blur, less contrast, ... at five severities."""
     explain: Annotated[int, Field(ge=0, le=64, strict=True)] = 0
-    """For so many test images where the network looks (HiResCAM), and whether that is where its answer comes from."""
+    """For so many test images where the network looks, and whether that is where its answer comes from."""
+    explain_methods: Annotated[tuple[Method, ...], Field(min_length=1)] = ("hirescam",)
+    """How that is found out. shap needs the extra bakeoff[shap] and images of up to 64 pixels."""
     embeddings: bool = False
     """Features of the test images before the classifier, for verification."""
+
+    @field_validator("explain_methods")
+    @classmethod
+    def _once(cls, methods: tuple[Method, ...]) -> tuple[Method, ...]:
+        if len(set(methods)) < len(methods):
+            raise ValueError("a method stands twice; keep one")
+        return methods
 
     @property
     def wanted(self) -> bool:

@@ -12,9 +12,9 @@ import torch
 
 from bakeoff.data import arrays
 from bakeoff.errors import UserError
-from bakeoff.probe import corruptions, embeddings, explain, faithfulness, tta
+from bakeoff.probe import corruptions, embeddings, explain, explain_shap, faithfulness, tta
 from bakeoff.probe.restore import Restored, restore
-from bakeoff.probe.spec import ProbeSettings
+from bakeoff.probe.spec import Method, ProbeSettings
 from bakeoff.provenance import Json, environment, read_record, validated, whole, write_record
 
 _BATCH = 256
@@ -46,7 +46,7 @@ def run(spec: Mapping[str, Any], run_dir: Path, data: Path, out: Path, code: str
         "reason": record["reason"],
         "run_digest": record["record_digest"],
         **found,
-        "environment": environment(("torch", "numpy", "scipy", "pillow", "grad-cam")),
+        "environment": environment(("torch", "numpy", "scipy", "pillow", "grad-cam", "shap")),
     }
     write_record(path, "probe", spec, code, body, files)
     return path
@@ -65,7 +65,7 @@ def _answers(net: Restored, settings: ProbeSettings, out: Path) -> tuple[Json, l
     if settings.corruptions:
         found["corruptions"] = _corrupted(net)
     if settings.explain:
-        found["explain"], drawn = _explained(net, settings.explain, out / "explain.npz")
+        found["explain"], drawn = _explained(net, settings, out / "explain.npz")
         files += [drawn] if drawn else []
     if settings.embeddings:
         found["embeddings"], written = _embedded(net, out / "embeddings.npz")
@@ -101,31 +101,55 @@ def _accuracy(net: Restored, pixels: torch.Tensor, labels: torch.Tensor) -> floa
     return int((answers == labels).sum()) / len(labels)
 
 
-def _explained(net: Restored, n: int, path: Path) -> tuple[Json, Path | None]:
-    """Where the network looks in `n` test images for the class it answers, and over at least _JUDGED of them whether
-    that is where its answer comes from; or why no layer of it knows places.
+def _explained(net: Restored, settings: ProbeSettings, path: Path) -> tuple[Json, Path | None]:
+    """Where the network looks in some test images for the class it answers, and over at least _JUDGED of them whether
+    that is where its answer comes from: by method, or why a method has no map of it.
     """
-    pixels = net.pixels("test")
-    try:
-        layer = explain.layer_of(net.net, pixels.shape[1], pixels.shape[-1])
-    except UserError as error:
-        return {"reason": str(error)}, None
-    test = net.splits["test"]
+    n, test = settings.explain, net.splits["test"]
     rows = in_turn(test.labels, max(n, _JUDGED))
-    images = pixels[torch.from_numpy(rows)]
+    images = net.pixels("test")[torch.from_numpy(rows)]
     with torch.inference_mode():
         answers = net(images).argmax(dim=1).cpu()
-    maps = explain.grad_cam(net.net, net.normalise, images, answers, layer)
-    judged = faithfulness.faithfulness(net, images, maps, answers, side=layer.side)
+    found: Json = {}
+    maps: dict[str, np.ndarray[Any, Any]] = {}
+    for method in settings.explain_methods:
+        try:
+            heat, layer, side = _maps(net, images, answers, method)
+        except UserError as error:
+            if method == "shap":  # lacks its package or takes no such images: the study's mistake, not the net's nature
+                raise
+            found[method] = {"reason": str(error)}
+            continue
+        judged = faithfulness.faithfulness(net, images, heat, answers, side=side)
+        found[method] = {"reason": None, "layer": layer, "side": side, **asdict(judged)}
+        maps[f"maps-{method}"] = (255 * _scaled(heat[:n])).round().byte().numpy()
+    if not maps:
+        return found, None
     content = {
         "example_id": test.ids[rows[:n]],
         "y_true": test.labels[rows[:n]],
         "predicted": answers[:n].numpy(),
         "pixels": images[:n].numpy(),
-        "maps": (255 * maps[:n]).round().byte().numpy(),
     }
-    _save(path, content)
-    return {"reason": None, "layer": layer.name, "side": layer.side, **asdict(judged)}, path
+    _save(path, content | maps)
+    return found, path
+
+
+def _maps(net: Restored, images: torch.Tensor, answers: torch.Tensor, method: Method) -> tuple[torch.Tensor, str, int]:
+    """Maps [N, S, S] of images for their answers, the layer they are made at and its places a side."""
+    size = images.shape[-1]
+    if method == "shap":
+        train = net.splits["train"]
+        background = net.pixels("train")[torch.from_numpy(in_turn(train.labels, explain_shap.BACKGROUND))]
+        return explain_shap.shap_maps(net.net, net.normalise, images, answers, background), "pixels", size
+    layer = explain.layer_of(net.net, images.shape[1], size)
+    return explain.grad_cam(net.net, net.normalise, images, answers, layer, method), layer.name, layer.side
+
+
+def _scaled(heat: torch.Tensor) -> torch.Tensor:
+    """Maps [N, S, S] in 0..1, each on its own: what speaks for the class, 1 where most does."""
+    positive = heat.clamp(min=0)
+    return positive / positive.amax((1, 2), keepdim=True).clamp(min=1e-12)
 
 
 def in_turn(labels: np.ndarray[Any, np.dtype[np.int64]], n: int) -> np.ndarray[Any, np.dtype[np.int64]]:

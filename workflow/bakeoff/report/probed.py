@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -47,10 +48,12 @@ class Faithfulness:
 
 @dataclass(frozen=True)
 class Looks:
-    """Where one run looks in K test images: pixels [K, C, S, S], maps [K, S, S] 0..255; true and predicted classes."""
+    """Where one run looks in K test images: pixels [K, C, S, S], by method maps [K, S, S] 0..255; true and predicted
+    classes.
+    """
 
     pixels: Bytes
-    maps: Bytes
+    maps: Mapping[str, Bytes]
     y_true: list[int]
     predicted: list[int]
 
@@ -65,7 +68,8 @@ class Probed:
     recipe: str
     n_runs: int
     robustness: Robustness | None
-    faithfulness: Faithfulness | None
+    faithfulness: Mapping[str, Faithfulness] | None
+    """By method."""
     looks: Looks | None
 
 
@@ -80,7 +84,8 @@ def load(raw: Sequence[Mapping[str, Any]], pictures: Path) -> list[Probed]:
         Probed(
             **{name: cell[name] for name in ("dataset", "model", "augmentation", "recipe", "n_runs")},
             robustness=_robustness(cell["robustness"]),
-            faithfulness=_faithfulness(cell["faithfulness"]),
+            faithfulness=cell["faithfulness"]
+            and {method: _faithfulness(raw) for method, raw in cell["faithfulness"].items()},
             looks=look,
         )
         for cell, look in zip(raw, looks, strict=True)
@@ -97,9 +102,7 @@ def _robustness(raw: Mapping[str, Any] | None) -> Robustness | None:
     return Robustness(_spread(raw["clean"]), _spread(raw["mean"]), _spread(raw["kept"]), raw["by_severity"])
 
 
-def _faithfulness(raw: Mapping[str, Any] | None) -> Faithfulness | None:
-    if raw is None:
-        return None
+def _faithfulness(raw: Mapping[str, Any]) -> Faithfulness:
     if raw["reason"] is not None:
         return Faithfulness(raw["reason"])
     return Faithfulness(
@@ -114,8 +117,13 @@ def _faithfulness(raw: Mapping[str, Any] | None) -> Faithfulness | None:
 
 
 def _looks(arrays: Any, i: int) -> Looks | None:
-    if f"maps-{i}" not in arrays:
+    maps = re.compile(rf"maps-(\w+)-{i}")
+    methods = [found[1] for name in arrays.files if (found := maps.fullmatch(name))]
+    if not methods:
         return None
     return Looks(
-        arrays[f"pixels-{i}"], arrays[f"maps-{i}"], arrays[f"y_true-{i}"].tolist(), arrays[f"predicted-{i}"].tolist()
+        arrays[f"pixels-{i}"],
+        {method: arrays[f"maps-{method}-{i}"] for method in methods},
+        arrays[f"y_true-{i}"].tolist(),
+        arrays[f"predicted-{i}"].tolist(),
     )
