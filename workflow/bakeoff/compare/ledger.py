@@ -57,7 +57,7 @@ def _cell(cell: Cell, facts: Facts, metric: str, loaded: Loaded) -> Json:
         "gpu_seconds": sum(value for value, device in seconds if _on_gpu(device)) if seconds else None,
         "tuning": next((record["tuned"] for record in records if record.get("tuned")), None),
         "versions": _distinct(
-            {"python": found.get("python"), **(found.get("packages") or {})} for found in environments
+            {"python": found["python"], **found["packages"]} for found in environments if "packages" in found
         ),
         "commits": _distinct(found.get("commit") for found in environments),
         "uncommitted_changes": any(found.get("uncommitted_changes") for found in environments),
@@ -89,8 +89,8 @@ def _facts(cell: Place, loaded: Loaded) -> Facts:
     records = _records(cell, loaded)
     found: dict[str, Iterable[Any]] = {
         "seeds": [" ".join(map(str, cell.seeds))],
-        **{name: (record.get(name) for record in records) for name in _OF_RECORD},
-        **{name: (recipe.get(name) for recipe in _recipes(records)) for name in _OF_RECIPE},
+        **{name: [record.get(name) for record in records] for name in _OF_RECORD},
+        **{name: [recipe.get(name) for recipe in _recipes(records)] for name in _OF_RECIPE},
         "recipe_digest": (spec_digest(recipe) for recipe in _recipes(records)),
         "weights": ((record.get("weights") or {}).get("source") for record in records),
         "tuning_trials": ((record.get("tuned") or {}).get("trials", 0) for record in records if "tuned" in record),
