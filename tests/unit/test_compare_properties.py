@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -12,6 +13,7 @@ from bakeoff.compare import table
 from bakeoff.compare.load import Loaded, Metric, Outcome, Run
 from bakeoff.compare.profiles import Profile
 from bakeoff.compare.spec import CompareInput
+from bakeoff.provenance import finite
 
 SPEC, DIGEST = "0" * 12, "0" * 16
 
@@ -32,19 +34,28 @@ def study(models, scale=1.0, direction="max", flip=False, names=None, order=None
     for name, values in zip(names, models, strict=True):
         for seed, k in enumerate(values):
             value = (1 - k / 200 if flip else k / 200) * scale
-            outcome = Outcome(np.zeros(2, dtype=bool), f"{name}{seed}")
+            # The images that are right, in an order of the model's own; what each does to the score.
+            right = np.random.default_rng([seed, k]).permutation(200) < k
+            image = ((1 - right if flip else right) * scale).astype(np.float32)
+            outcome = Outcome(right, f"{name}{seed}", None, {"score": image})
             score = {"score": Metric(value, "points", direction)}
             runs[("d", name, "a", "r"), seed] = Run(seed, score, 1.0, "cpu", "a cpu", outcome=outcome)
     return {row["candidate"]: row for row in table.rows(inputs, Loaded(runs, {"p": Profile("CPU", "CPU", "done")}))}
 
 
-OF_THE_FAMILY = {"p_adj", "family_size", "stars", "verdict", "mde80", "dagger", "warnings"}
+OF_THE_FAMILY = {
+    "p_adj", "crossed_p_adj", "family_size", "stars", "verdict", "mde80", "dagger", "warnings", "sentence",
+    "sentence_ja", "seeds_for_rope", "seeds_for_observed", "images_for_rope",
+}  # fmt: skip
 OF_THE_RANKING = {
     "rank", "rank_lo", "rank_hi", "rank_scope", "p_best", "tied_with_best", "p_frontier", "dominated_by",
 }  # fmt: skip
 UNITLESS = [
     "status", "n_pairs", "p_raw", "p_exact", "p_used", "p_method", "p_adj", "p_tost", "stars", "dagger", "verdict",
-    "rank", "tied_with_best",
+    "rank", "tied_with_best", "p_wilcoxon", "p_welch", "wins", "ties", "losses", "p_outperform", "p_outperform_lo",
+    "p_outperform_hi", "seed_correlation", "scope", "crossed_p", "crossed_p_adj", "crossed_df", "images_p",
+    "images_method", "crossed_method", "gain_double_seeds", "gain_double_images", "seeds_for_rope",
+    "seeds_for_observed", "images_for_rope", "completion",
 ]  # fmt: skip
 
 
@@ -74,8 +85,16 @@ def test_unit_direction_names_and_order_change_no_judgement(values):
                 assert same(rows[mine][key], other[theirs][key]), (change, mine, key)
     assert others["order"] == rows
     for candidate, row in rows.items():
-        assert same(others["per cent"][candidate]["mean"], 100 * row["mean"])
-        assert row["diff"] is None or same(others["error"][candidate]["diff"], -row["diff"])
+        per_cent, error = others["per cent"][candidate], others["error"][candidate]
+        assert same(per_cent["mean"], 100 * row["mean"])
+        if row["diff"] is not None:
+            for key in ("diff", "images_diff", "crossed_diff"):
+                assert same(error[key], -row[key])
+            for key in ("diff", "diff_ci_lo", "bca_hi", "crossed_lo", "images_hi"):
+                assert same(per_cent[key], row[key] and 100 * row[key]), key
+            for key in ("d_z", "d_av"):
+                assert same(per_cent[key], row[key])
+                assert same(error[key], row[key] and -row[key])
 
 
 @settings(max_examples=12, deadline=None)
@@ -85,3 +104,37 @@ def test_a_model_more_moves_no_number_of_another_row(values):
     for candidate, row in fewer.items():
         for key in row.keys() - OF_THE_FAMILY - OF_THE_RANKING:
             assert row[key] == more[candidate][key], (candidate, key)
+
+
+# Scores that a broken metric may give: equal, tiny, huge, of both signs, and none at all.
+ODD = st.one_of(
+    st.sampled_from([0.0, -0.0, 1.0, 1e-300, 5e-324, 1e100, -1e100, 0.1 + 0.2, 0.3, math.nan, math.inf, -math.inf]),
+    st.floats(-1e100, 1e100),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.lists(ODD, min_size=4, max_size=4), min_size=3, max_size=3))
+def test_no_number_of_a_row_is_ever_nan_or_infinite(values):
+    rows = odd_study(values)
+    json.dumps(rows, allow_nan=False)  # raises for NaN and Infinity, however deep
+    assert len(rows) == 3
+
+
+def odd_study(models):
+    """Rows of scores as they stand, without predictions."""
+    digests = {"spec": SPEC, "train_code": DIGEST, "evaluate_spec": SPEC, "evaluate_code": DIGEST}
+    digests["profiles"] = [{"name": "p", "condition": "CPU", "spec": SPEC, "code": DIGEST}]
+    axes = {"dataset": "d", "augmentation": "a", "recipe": "r"}
+    names = [f"m{i}" for i in range(len(models))]
+    cells = [{**axes, "model": name, "seeds": list(range(4)), **digests} for name in names]
+    settings = {"study": "s", "metric": "score", "n_resamples": 100, "rope": {"score": 0.01}, "cells": cells}
+    inputs = CompareInput.model_validate({**settings, "comparisons": [{"baseline": "m0"}]})
+    runs = {
+        (("d", name, "a", "r"), seed): Run(
+            seed, {"score": Metric(finite(value), "fraction", "max")}, outcome=Outcome(None, f"{name}{seed}")
+        )
+        for name, scores in zip(names, models, strict=True)
+        for seed, value in enumerate(scores)
+    }
+    return table.rows(inputs, Loaded(runs, {"p": Profile("CPU", "CPU", "done")}))

@@ -15,14 +15,18 @@ from bakeoff.provenance import read_record
 ROW_KEYS = [
     "dataset", "comparison", "factor", "context", "model", "augmentation", "recipe", "metric", "unit", "direction",
     "candidate", "baseline", "n_ok", "n_base", "n_pairs", "seeds_used", "seeds_dropped", "mean", "std", "mean_lo",
-    "mean_hi", "base_mean", "base_std", "diff", "diff_ci_lo", "diff_ci_hi", "boot_lo", "boot_hi", "t", "df",
-    "p_raw", "p_exact", "p_used", "p_method", "p_adj", "family", "family_size", "stars", "dagger", "verdict", "d_z",
-    "p_tost", "rope", "crossed_diff", "crossed_lo", "crossed_hi", "crossed_df", "crossed_p", "crossed_p_adj",
-    "var_seed", "var_image", "var_inter", "mde80", "rank", "rank_lo", "rank_hi", "rank_scope", "p_best",
-    "tied_with_best", "p_frontier", "dominated_by",
-    "params", "trainable_params", "macs", "activations", "size_mb", "latency_ms_p50", "latency_ms_p95", "throughput",
-    "peak_memory_mb", "train_memory_mb", "joules_per_image", "condition", "cost_failure", "cost_reason",
-    "latency_marks", "macs_note", "train_seconds", "status", "warnings",
+    "mean_hi", "base_mean", "base_std", "diff", "diff_ci_lo", "diff_ci_hi", "boot_lo", "boot_hi", "bca_lo", "bca_hi",
+    "t", "df", "p_raw", "p_exact", "p_wilcoxon", "p_welch", "p_nb", "p_used", "p_method", "p_adj", "family",
+    "family_size", "stars", "dagger", "verdict", "scope", "d_z", "rel_err_reduction", "d_av", "wins", "ties",
+    "losses", "p_outperform", "p_outperform_lo", "p_outperform_hi", "seed_correlation", "p_tost", "rope",
+    "images_diff", "images_lo", "images_hi", "images_p", "images_method", "crossed_method", "crossed_diff",
+    "crossed_lo", "crossed_hi", "crossed_df", "crossed_p", "crossed_p_adj", "var_seed", "var_image", "var_inter",
+    "gain_double_seeds", "gain_double_images", "mde80", "seeds_for_rope", "seeds_for_observed", "images_for_rope",
+    "completion", "worst_diff", "worst_p", "rank", "rank_lo", "rank_hi", "rank_scope", "p_best", "tied_with_best",
+    "p_frontier", "dominated_by", "params", "trainable_params", "macs", "activations", "size_mb", "latency_ms_p50",
+    "latency_ms_p95", "throughput", "peak_memory_mb", "train_memory_mb", "joules_per_image", "condition",
+    "cost_failure", "cost_reason", "latency_marks", "macs_note", "train_seconds", "status", "warnings", "sentence",
+    "sentence_ja",
 ]  # fmt: skip
 
 LENET = {0: 0.80, 1: 0.79, 2: 0.81, 3: 0.80, 4: 0.82, 5: 0.81}

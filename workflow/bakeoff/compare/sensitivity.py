@@ -15,6 +15,9 @@ from scipy import stats
 from bakeoff.compare.paired import LEVEL, FloatArray, Interval, resolution, welch
 from bakeoff.compare.signed_rank import signed_rank
 
+# What differences between scores are known to, relative to the largest: sums in another unit round elsewhere.
+_DECIMALS = 9
+
 
 @dataclass(frozen=True)
 class Sensitivity:
@@ -47,9 +50,12 @@ def bca_interval(
 
     At few seeds it covers no better than the percentile interval: 84 % at five.
     """
-    samples = (values,) if minus is None else (values, minus)
-    if min(sample.size for sample in samples) < 2:
+    given = (values,) if minus is None else (values, minus)
+    largest = max(float(np.abs(sample).max(initial=0.0)) for sample in given)
+    if min(sample.size for sample in given) < 2 or largest == 0:
         return None
+    # Ties among resampled means count, so the same numbers in another unit must be the same to the last bit.
+    samples = tuple(np.round(sample / largest, _DECIMALS) for sample in given)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # what is degenerate comes out as NaN
         found = stats.bootstrap(
@@ -61,7 +67,7 @@ def bca_interval(
             vectorized=True,
             rng=rng,
         ).confidence_interval
-    lo, hi = float(found.low), float(found.high)
+    lo, hi = float(found.low) * largest, float(found.high) * largest
     return (lo, hi) if math.isfinite(lo) and math.isfinite(hi) else None
 
 
