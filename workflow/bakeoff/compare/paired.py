@@ -29,6 +29,8 @@ MAX_ENUMERATED = 15
 # What a score is known to, relative to the largest: float32 rounding and the sums made of it stay below, one image of
 # a million stays above. Relative, so that fractions and per cent are decided alike.
 RESOLUTION = 1e-6
+# What no score is: smaller numbers have squares that are 0.
+TINY = 1e-100
 # What sums of the same numbers in another order may differ by, relative.
 ROUNDING = 1e-12
 
@@ -88,7 +90,7 @@ class Difference:
 
 def resolution(*scores: FloatArray) -> float:
     """The difference below which two of these scores are the same number."""
-    return RESOLUTION * max((float(np.abs(values).max()) for values in scores if values.size), default=0.0)
+    return max([TINY, *(RESOLUTION * float(np.abs(values).max()) for values in scores if values.size)])
 
 
 def summary(values: FloatArray) -> Summary:
