@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.enums import Quietness
 from snakemake.utils import min_version
 
 min_version("9.20")
@@ -19,6 +20,7 @@ shell.prefix(
 )
 
 from bakeoff import device, layout
+from bakeoff.commands import news
 from bakeoff.errors import UserError
 from bakeoff.grid import Grid
 from bakeoff.provenance import spec_argument
@@ -94,12 +96,23 @@ rule evaluated:
     localrule: True
 
 
+# Snakemake's `--quiet all` is meant for these lines too.
+QUIET = Quietness.ALL in (workflow.output_settings.quiet or ())
+NEWS = news.News(GRID)
+
+
+onstart:
+    if not QUIET:
+        NEWS.begin(workflow.cores)
+
+
 onsuccess:
-    print(f"\nThe report of study {STUDY.study}: {Path(REPORT).resolve()}")
+    if not QUIET:
+        NEWS.end()
+        print(news.success(GRID))
 
 
 onerror:
-    print(
-        f"\nStudy {STUDY.study} is not complete. What failed is named above, with its log; the logs stand in logs/.\n"
-        "What is done is kept: the same command goes on from there."
-    )
+    if not QUIET:
+        NEWS.end()
+        print(news.failure(GRID))

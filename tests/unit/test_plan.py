@@ -67,6 +67,7 @@ def test_everything_is_new_at_first() -> None:
         ("profile", "new"): 2,
         ("evaluate", "its run is to do"): 12,
         ("compare", "what it compares is to do"): 1,
+        ("report", "its comparison is to do"): 1,
     }
     assert found[2].name == "digits/lenet5/none/default seed 0"
 
@@ -155,7 +156,9 @@ def test_probes_and_ensembles_are_counted() -> None:
         augmentations=["none"], probe={"tta": True}, ensembles=[{"name": "both", "models": ["lenet5", "tiny_cnn"]}]
     )
     steps = Counter(item.step for item in examine(deep))
-    assert steps == Counter(prepare=1, audit=1, train=6, profile=5, probe=6, combine=9, evaluate=15, compare=1)
+    assert steps == Counter(
+        prepare=1, audit=1, train=6, profile=5, probe=6, combine=9, evaluate=15, compare=1, report=1
+    )
     assert {i.reason for i in examine(deep) if i.step in ("combine", "evaluate")} == {
         "its runs are to do",
         "its run is to do",

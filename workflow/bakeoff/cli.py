@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from bakeoff import catalogue
-from bakeoff.commands import audit, compare, plan, profile, run, verification
+from bakeoff.commands import audit, compare, plan, profile, run, show, verification, watch
 from bakeoff.commands.options import DEFAULT_STUDY, Code
 from bakeoff.errors import UserError
 from bakeoff.provenance import Json, at_path, parse_spec, read_record
@@ -39,6 +41,8 @@ PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 app.command(context_settings=PASSED_ON)(run.run)
 for command in (
     plan.plan,
+    watch.watch,
+    show.show,
     catalogue.models,
     catalogue.datasets,
     audit.audit,
@@ -56,10 +60,16 @@ for command in (
 
 def main() -> None:
     """Run the command line; a user's mistake ends in one message and exit status 1, without a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal without UTF-8 shows ? for a star, not a traceback
+            stream.reconfigure(errors="replace")
     try:
         app()
     except UserError as error:
         _complain(f"bakeoff: {error}")
+    except BrokenPipeError:  # who reads our output has had enough, as in `bakeoff models | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
     except Exception as error:
         traceback.print_exc()
         _complain(f"bakeoff {' '.join(sys.argv[1:2])}: stopped by {type(error).__name__}: {error}")

@@ -39,7 +39,8 @@ def examine(grid: Grid) -> list[Item]:
         items.append(item)
         waiting |= {item.path} if item.reason else set()
     items += _evaluated(grid, waiting)
-    return [*items, _compared(grid, any(item.reason for item in items))]
+    items.append(_compared(grid, any(item.reason for item in items)))
+    return [*items, _reported(grid, items[-1])]
 
 
 def _prepared(grid: Grid) -> Iterator[Item]:
@@ -108,6 +109,17 @@ def _compared(grid: Grid, waits: bool) -> Item:
     path = study_dir(grid.study.study) / "comparison.json"
     _, reason = _record(path, "comparison", grid.compare_code, spec_digest(grid.compare_spec()))
     return Item("compare", grid.study.study, "what it compares is to do" if waits else reason, path)
+
+
+def _reported(grid: Grid, comparison: Item) -> Item:
+    """The page carries no record; it is as good as it is younger than the comparison. Labels are Snakemake's to see."""
+    page = study_dir(grid.study.study) / "report.html"
+    reason = "its comparison is to do" if comparison.reason else None
+    if reason is None and not page.is_file():
+        reason = "new"
+    elif reason is None and page.stat().st_mtime_ns < comparison.path.stat().st_mtime_ns:
+        reason = "its comparison was made again"
+    return Item("report", grid.study.study, reason, page)
 
 
 def _of_run(path: Path, kind: str, code: str, run: Path, waiting: set[Path], spec: str | None = None) -> str | None:

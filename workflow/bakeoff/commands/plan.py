@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bakeoff.grid import Grid
     from bakeoff.plan import Item
 
-STEPS = ("prepare", "audit", "tune", "train", "profile", "probe", "combine", "evaluate", "compare")
+STEPS = ("prepare", "audit", "tune", "train", "profile", "probe", "combine", "evaluate", "compare", "report")
 MOST = 20
 """So many results that are to do for one reason are named, the others counted."""
 _NAMED = ("prepare", "tune", "train", "profile")
@@ -195,7 +195,8 @@ def seconds_left(costs: Iterable[tuple[Item, Estimate]], means: Means) -> float:
             longest = max(longest, estimate.seconds)
     beside = sum(work[step] for step in _ON_GPU) / means.at_once
     small = (work["audit"] + work["combine"] + work["evaluate"]) / means.cores
-    return max(beside + small + work["prepare"] + work["profile"] + work["compare"], longest)
+    alone = sum(work[step] for step in ("prepare", "audit", "profile", "compare", "report"))
+    return max(beside + small + alone, longest)
 
 
 def axes(grid: Grid) -> dict[str, int]:
