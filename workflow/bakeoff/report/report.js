@@ -59,6 +59,7 @@ function turn() {
   if (page && left === null) left = scrollY;
   for (const other of all(".page")) other.classList.toggle("open", other === page);
   root.classList.toggle("turned", page !== null);
+  for (const tip of all(".tip")) tip.hidden = true;
   if (page) {
     scrollTo(0, 0);
     page.focus({ preventScroll: true });
@@ -277,8 +278,8 @@ const sharp = (found) => Number(found.toPrecision(4)).toLocaleString("en", { max
 
 function hover(x, y) {
   const box = one(".tip") ?? document.body.appendChild(element("div", "", { class: "tip", role: "tooltip", hidden: "" }));
-  return (_, event, item) => {
-    const point = item?.datum;
+  return (_, event, item, value) => {
+    const point = value ? item?.datum : null; // Vega names the item that the pointer leaves, too, without a value
     box.hidden = !point?.page;
     if (box.hidden) return;
     const spread = point.n > 1 ? ` ± ${sharp(point.hi - point.y)} (n = ${point.n})` : "";
@@ -304,7 +305,7 @@ function reachable(tip) {
     mark.setAttribute("tabindex", "0");
     mark.setAttribute("role", "link");
     mark.setAttribute("aria-label", [point.model, point.variant].join(", "));
-    mark.onfocus = () => tip(null, { target: mark }, item);
+    mark.onfocus = () => tip(null, { target: mark }, item, point.model);
     mark.onblur = () => tip(null, {}, null);
     mark.onkeydown = (event) => event.key === "Enter" && visit(point);
   }
