@@ -24,6 +24,7 @@ def test_layout_of_results(first_run: tuple[Checkout, Outcome]) -> None:
         "runs/digits/*/standard/quick-*/seed*/metrics.json": 4,
         "profiles/*.json": 2,
         "tiny/comparison.*": 4,
+        "tiny/tables/model/digits.*": 5,
         "tiny/figures/pareto_*.svg": 3,
         "tiny/coverage.csv": 1,
         "tiny/costs.csv": 1,
@@ -69,9 +70,21 @@ def test_snakemakes_own_report(first_run: tuple[Checkout, Outcome]) -> None:
     outcome = checkout.snakemake(checkout.study(), "--report", "report.zip")
     assert outcome.status == 0, outcome.text
     with zipfile.ZipFile(checkout.folder / "report.zip") as archive:
-        names = "\n".join(archive.namelist())
-    for result in ("pareto_macs.svg", "comparison.csv", "report.html"):
-        assert result in names
+        page = archive.read("report/report.html").decode()
+    shown, categories = (
+        json.JSONDecoder().raw_decode(page, page.index(f'var {name} = {{"') + len(f"var {name} = "))[0]
+        for name in ("results", "categories")
+    )
+    assert {name: len(each["Other"]) for name, each in categories.items()} == {
+        "Report": 1,
+        "Tables": 4 + 3,
+        "Figures": len(checkout.find("tiny/figures/*.svg")),
+    }
+    assert all(result["labels"] and len(result["caption"]) > 40 for result in shown.values())
+    tables = [shown[f"results/tiny/tables/model/digits.{end}"]["labels"] for end in ("html", "csv", "tex")]
+    assert [list(labels.values()) for labels in tables] == [
+        ["model", "digits", format] for format in ("HTML", "CSV", "LaTeX")
+    ]
 
 
 def test_plan_agrees_that_all_is_done(first_run: tuple[Checkout, Outcome]) -> None:

@@ -30,9 +30,8 @@ TABLES = [
     for dataset in sorted({cell.dataset for cell in GRID.every_cell})
 ]
 # As the report's commands name them: as they were given, seen from here.
-STUDY_FILES = [
-    os.path.relpath(path) for path in workflow.config_settings.configfiles
-]
+STUDY_FILES = [os.path.relpath(path) for path in workflow.config_settings.configfiles]
+FORMATS = {"html": "HTML", "csv": "CSV", "tex": "LaTeX"}
 
 
 rule report:
@@ -64,11 +63,11 @@ rule report:
                 labels={
                     "table": question,
                     "data set": dataset,
-                    "format": format.upper(),
+                    "format": FORMATS[format],
                 },
             )
             for question, dataset in TABLES
-            for format in ("html", "csv", "tex")
+            for format in FORMATS
         ],
         plain=[
             f"{layout.STUDY}/tables/{question}/{dataset}.{format}"

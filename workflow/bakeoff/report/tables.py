@@ -67,8 +67,7 @@ def _default(results: Results, rows: list[Row]) -> list[str]:
     if results.metric.name == "accuracy" and words.is_unbalanced(results, rows[0].dataset):
         ids.insert(ids.index("score"), "balanced_accuracy")
     if all(row.p_adj is None for row in rows):
-        after = ids.index("p") + 1
-        ids[after:after] = ["images", "images_p"]
+        ids.insert(ids.index("p") + 1, "images")
     return ids
 
 
