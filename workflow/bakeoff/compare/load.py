@@ -248,7 +248,8 @@ class _TestSets:
 def _metric(path: Path, name: str, value: Json) -> Metric:
     numbers = {part: finite(value[part]) for part in ("value", "lo", "hi")}
     metric = Metric(unit=value["unit"], direction=value["direction"], why_null=value["why_null"], **numbers)
-    # Below zero stands a difference of two fractions, such as the overfitting gap.
-    if metric.unit == "fraction" and metric.value is not None and not -1 <= metric.value <= 1:
+    # Below zero stands a difference of two fractions, such as the overfitting gap, of which less is better.
+    lowest = -1 if metric.direction == "min" else 0
+    if metric.unit == "fraction" and metric.value is not None and not lowest <= metric.value <= 1:
         raise Refused(f"{path}: {name} is {metric.value}, though it is a fraction from 0 to 1")
     return metric
