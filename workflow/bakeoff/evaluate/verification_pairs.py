@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn brings it
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]  # scikit-learn brings it
 
 IntArray = NDArray[np.integer[Any]]
 FloatArray = NDArray[np.floating[Any]]
@@ -110,11 +110,17 @@ class Pairs(Protocol):
         """Works one part out."""
 
 
+@cache
+def _libraries() -> ThreadpoolController:
+    """Those that are loaded: to look for them takes as long as to score 15,000 pairs."""
+    return ThreadpoolController()
+
+
 @contextmanager
 def workers() -> Iterator[Executor]:
     """Threads for the parts, one a core; a BLAS that starts threads of its own in each of them would be slower."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(min(cores, 8)) as pool:
+    with _libraries().limit(limits=1, user_api="blas"), ThreadPoolExecutor(min(cores, 8)) as pool:
         yield pool
 
 
