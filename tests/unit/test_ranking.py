@@ -63,17 +63,23 @@ def test_crossed_draws_have_the_variance_of_owens_bootstrap():
 
 
 def test_all_models_see_the_same_images():
-    """Two models that differ on one image differ by that image in every draw."""
-    right = RNG(4).random((4, 50)) < 0.8
-    right[:, 0] = True
-    other = right.copy()
-    other[:, 0] = False
-    scores, by_image = of_images(a=right.astype(float), b=other.astype(float))
+    """What a has and b lacks is what c has alone, in every draw."""
+    a = (RNG(4).random((4, 50)) < 0.8).astype(float)
+    a[:, 0] = 1
+    alone = np.tile(np.arange(50) == 0, (4, 1)).astype(float)
+    scores, by_image = of_images(a=a, b=a - alone, c=alone)
     means = draw(scores, by_image, RNG(0), 1000).means
-    times = 50 * np.abs(means[0] - means[1])  # how often it was drawn: nearly Poisson
-    assert means[0].std() > 0.02
-    assert times == pytest.approx(times.round(), abs=1e-9)
-    assert times.mean() == pytest.approx(1, abs=0.1)
+    assert means[0] - means[1] == pytest.approx(means[2], abs=1e-12)
+    assert 50 * means[2].mean() == pytest.approx(1, abs=0.1)
+    assert 50 * means[2].std() == pytest.approx(1, abs=0.1)  # nearly Poisson
+
+
+def test_a_test_set_of_two_images_may_not_be_drawn_at_all():
+    scores, by_image = of_images(a=np.array([[1.0, 0.0], [1.0, 1.0]]), b=np.zeros((2, 2)))
+    means = draw(scores, by_image, RNG(0), 1000).means
+    assert np.isnan(means).any(axis=1).all()
+    assert np.isnan(means).mean() < 0.2
+    assert rank(scores, by_image=by_image)["a"].p_best > 0.9
 
 
 def test_models_with_other_seeds_are_drawn_from_all():

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 from bakeoff.compare.paired import FloatArray
 
@@ -97,8 +99,10 @@ def _means(
         block = slice(first, first + step)
         of_runs = None
         if runs is not None and rng is not None:
-            counted = runs @ _image_draws(runs.shape[1], times[:, block].shape[1], rng).astype(runs.dtype).T
-            of_runs = counted.astype(float) / runs.shape[1]
+            drawn = _image_draws(runs.shape[1], times[:, block].shape[1], rng)
+            counted = (runs @ drawn.astype(runs.dtype, copy=False).T).astype(float)
+            n_drawn = drawn.sum(axis=1, dtype=float)
+            of_runs = np.divide(counted, n_drawn, out=np.full(counted.shape, np.nan), where=n_drawn > 0)
         for k, pairs in enumerate(known):
             weights = times[[i for i, _ in pairs], block]
             values = np.array([value for _, value in pairs])[:, None]
@@ -115,7 +119,18 @@ def _exact(runs: FloatArray) -> npt.NDArray[np.floating[Any]]:
     return runs.astype(np.float32) if (runs == np.rint(runs)).all() else runs
 
 
-def _image_draws(n: int, draws: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """How often each of `n` images is in each draw: [draws, n]."""
-    drawn = rng.integers(n, size=(draws, n)) + n * np.arange(draws)[:, None]
-    return np.bincount(drawn.ravel(), minlength=draws * n).reshape(draws, n)
+def _image_draws(n: int, draws: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """How often each of `n` images is in each draw: [draws, n], Poisson with mean 1.
+
+    Given their sum these are the counts of a draw with replacement (Poisson bootstrap: Hanley & MacGibbon 2006,
+    doi:10.1016/j.cmpb.2006.04.006), at a fraction of the time. Two random bytes each: probabilities in steps of 2^-16.
+    """
+    drawn: npt.NDArray[np.float32] = _poisson()[rng.integers(2**16, size=(draws, n), dtype=np.uint16)]
+    return drawn
+
+
+@cache
+def _poisson() -> npt.NDArray[np.float32]:
+    """The quantiles of that distribution at the middles of 2^16 equal parts."""
+    quantiles: npt.NDArray[np.float32] = stats.poisson.ppf((np.arange(2**16) + 0.5) / 2**16, 1).astype(np.float32)
+    return quantiles
