@@ -166,6 +166,8 @@ def _bytes(path: Path) -> bytes:
 def _of_scores(made: Assembled, inputs: Json, out: Path | None, as_json: bool) -> None:
     from bakeoff.compare import standalone
 
+    if out is not None:
+        _refuse_a_study(out)
     name = out.resolve().name if out is not None else "scores"
     body = standalone.compared(made, name or "scores")
     spec = {"inputs": inputs, **made.questions.model_dump(mode="json")}
@@ -178,6 +180,16 @@ def _of_scores(made: Assembled, inputs: Json, out: Path | None, as_json: bool) -
         print(f"written: {path}")
     if out is None:
         print("nothing was written: --out DIR writes comparison.csv, .json, .md and .tex", file=sys.stderr)
+
+
+def _refuse_a_study(out: Path) -> None:
+    """The comparison of a study stands among files that this one would not match."""
+    try:
+        there = json.loads((out / "comparison.json").read_text(encoding="utf-8"))["spec"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if "inputs" not in there:
+        raise UserError(f"--out: {out} holds the comparison of a study; name another folder")
 
 
 def _write(body: Json, out: Path, spec: Json) -> list[Path]:
@@ -248,4 +260,5 @@ def _plan(made: Assembled, as_json: bool) -> None:
     console = _console()
     for drawn in planned.tables(plans, made.scale.unit):
         terminal.show(drawn, console)
+        console.print()
     _warn(made.warnings, console)

@@ -58,7 +58,11 @@ def power(effect: float, se: float, df: float, alpha: float) -> float:
         return 1.0
     if math.isinf(df):
         return float(stats.norm.sf(stats.norm.isf(alpha / 2) - abs(effect) / se))
-    return 1 - float(special.nctdtr(df, abs(effect) / se, stats.t.isf(alpha / 2, df)))
+    shift, critical = abs(effect) / se, float(stats.t.isf(alpha / 2, df))
+    missed = float(special.nctdtr(df, shift, critical))
+    if math.isnan(missed):  # scipy gives up on some large shifts: the normal approximation (Johnson & Welch 1940)
+        missed = float(stats.norm.cdf((critical * (1 - 1 / (4 * df)) - shift) / math.sqrt(1 + critical**2 / (2 * df))))
+    return 1 - missed
 
 
 def seeds_needed(effect: float, std: float, alpha: float, overlap: float = 0.0) -> int | None:

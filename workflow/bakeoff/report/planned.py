@@ -32,8 +32,13 @@ def table(plan: Json, unit: str) -> Table:
 
 
 def _promise(outlook: Json, number: Unit) -> str:
-    power = NONE if outlook["power"] is None else f"{100 * outlook['power']:.0f} %"
-    return f"± {number.plain(outlook['half_width'])}, {power}"
+    return f"± {number.plain(outlook['half_width'])}, {_chance(outlook['power'])}"
+
+
+def _chance(power: float | None) -> str:
+    if power is None:
+        return NONE
+    return "> 99 %" if power > 0.995 else f"{100 * power:.0f} %"
 
 
 def _words(plan: Json, number: Unit) -> Iterator[str]:
@@ -53,10 +58,10 @@ def _words(plan: Json, number: Unit) -> Iterator[str]:
     )
     yield f"Found by {n} seeds with 80 % power, on these test images: {size(plan['detectable'])} and more."
     if plan["margin"] is not None:
-        yield f"Seeds to show the margin of {size(plan['margin'])}: {_many(plan['seeds_for_margin'], 'seed')}."
+        yield f"To show a difference of the margin, {size(plan['margin'])}: {_many(plan['seeds_for_margin'], 'seed')}."
     yield (
-        f"Seeds to show the difference seen: {_many(plan['seeds_for_observed'], 'seed')} (noisy, and too few where the "
-        "pilot was lucky)."
+        f"To show the difference seen: {_many(plan['seeds_for_observed'], 'seed')} (noisy, and too few where the pilot "
+        "was lucky)."
     )
     yield from _of_images(plan, size(plan["effect"]))
     yield (

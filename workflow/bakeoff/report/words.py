@@ -229,7 +229,8 @@ def footnotes(
     yield BOOTSTRAP
     yield from costs
     yield from hardware(results)
-    yield from gaps(results, names, {id(cell) for row in rows for cell in cells_of(results, row)})
+    if results.hardware:  # of scores made elsewhere, the remarks on rows say what is lost
+        yield from gaps(results, names, {id(cell) for row in rows for cell in cells_of(results, row)})
 
 
 def _occurs(mark: str, text: str) -> bool:
