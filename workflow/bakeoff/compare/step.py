@@ -12,7 +12,12 @@ from bakeoff import layout
 from bakeoff.compare import audits, balance, caveats, cells, costs, diagnostics, probes, table
 from bakeoff.compare.confusion import confusion
 from bakeoff.compare.curves import curves
+from bakeoff.compare.datasets import across
+from bakeoff.compare.factorial import factorial
+from bakeoff.compare.frontiers import frontiers
+from bakeoff.compare.ledger import ledger
 from bakeoff.compare.load import load
+from bakeoff.compare.reference import references
 from bakeoff.compare.spec import CompareInput
 from bakeoff.provenance import Json, validated, whole, write_record
 
@@ -28,7 +33,8 @@ def run(spec: Json, code: str, results: Path = layout.RESULTS) -> Path:
     loaded = load(inputs, results)
     rows = table.rows(inputs, loaded)
     cost_rows = costs.costs(inputs, loaded)
-    primary = cells.metrics(inputs, loaded)[inputs.metric]
+    metrics = cells.metrics(inputs, loaded)
+    primary = metrics[inputs.metric]
     body = {
         "study": inputs.study,
         "partial": inputs.partial,
@@ -36,18 +42,23 @@ def run(spec: Json, code: str, results: Path = layout.RESULTS) -> Path:
         "alpha": list(inputs.alpha),
         "correction": inputs.correction,
         "rows": rows,
+        "references": references(inputs, loaded, metrics),
+        "frontiers": frontiers(inputs, loaded),
+        "across": across(inputs, loaded),
+        "factorial": factorial(inputs, loaded),
         "cells": cells.cells(inputs, loaded),
         "costs": cost_rows,
         "test_sets": balance.test_sets(inputs, loaded),
         "data": audits.audits(inputs, results),
+        "ledger": ledger(inputs, loaded),
         "hardware": caveats.hardware(loaded),
         "warnings": caveats.warnings(inputs, loaded, rows, cost_rows),
     }
     tables = {
-        "coverage.csv": _frame(cells.coverage(inputs, loaded)),
-        "runs.csv": _frame(cells.runs(inputs, loaded)),
-        "comparison.csv": _frame(rows),
-        "costs.csv": _frame(cost_rows),
+        "coverage.csv": as_frame(cells.coverage(inputs, loaded)),
+        "runs.csv": as_frame(cells.runs(inputs, loaded)),
+        "comparison.csv": as_frame(rows),
+        "costs.csv": as_frame(cost_rows),
         "curves.csv": curves(inputs, loaded),
     }
     matrices = confusion(inputs, loaded)
@@ -67,7 +78,7 @@ def run(spec: Json, code: str, results: Path = layout.RESULTS) -> Path:
     return folder / "comparison.json"
 
 
-def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def as_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """A table of text and numbers as they stand in the records: whole numbers stay whole beside empty fields."""
     return pd.DataFrame([{name: _text(value) for name, value in row.items()} for row in rows], dtype=object)
 
