@@ -16,6 +16,7 @@ from statsmodels.stats.weightstats import ttost_paired
 from bakeoff.compare import paired
 from bakeoff.compare.crossed import crossed_test
 from bakeoff.compare.families import adjust, stars
+from bakeoff.compare.jackknife import area_pseudovalues
 
 RNG = np.random.default_rng
 
@@ -163,17 +164,10 @@ def _ratings(text: str) -> np.ndarray:
     return np.moveaxis(np.array(pairs), 2, 0)
 
 
-def _auc(healthy: np.ndarray, diseased: np.ndarray) -> float:
-    above = diseased[:, None] - healthy[None, :]
-    return float(np.mean((above > 0) + 0.5 * (above == 0)))
-
-
 def _pseudovalues(healthy: np.ndarray, diseased: np.ndarray) -> np.ndarray:
     """Jackknife over the cases, healthy first."""
-    without = [_auc(np.delete(healthy, k), diseased) for k in range(healthy.size)]
-    without += [_auc(healthy, np.delete(diseased, k)) for k in range(diseased.size)]
-    n = healthy.size + diseased.size
-    return n * _auc(healthy, diseased) - (n - 1) * np.array(without)
+    positive = np.repeat([False, True], [healthy.size, diseased.size])
+    return area_pseudovalues(np.concatenate([healthy, diseased]).astype(float), positive)
 
 
 def test_crossed_test_of_van_dykes_readers():
