@@ -30,12 +30,15 @@ def references(inputs: CompareInput, loaded: Loaded, known: Mapping[str, Metric]
 def _beside(reference: Reference, cell: Cell, metric: str, loaded: Loaded, known: Mapping[str, Metric]) -> Json:
     values = np.array(list(scores([cell], loaded, metric).values()))
     ours = paired.summary(values)
+    unit = known[metric].unit if metric in known else None
     expected = expected_interval(values, reference.runs)
+    if expected and unit == "fraction":  # of which there is none above 1
+        expected = expected[0], min(expected[1], 1.0)
     reason = None if expected else "our runs do not vary" if ours.n > 1 else f"{ours.n or 'no'} run of ours"
     return {
         **dict(zip(AXES, cell.key, strict=True)),
         "metric": metric,
-        "unit": known[metric].unit if metric in known else None,
+        "unit": unit,
         "value": reference.value,
         "runs": reference.runs,
         "source": reference.source,

@@ -43,7 +43,7 @@ def _write_tables(results: Results, made: list[tabular.Table], folder: Path) -> 
     """Each table of its own in every format, as {comparison}/{dataset}.{format}, and preview.tex, which prints them
     all. Tables of questions that are no longer asked go.
     """
-    written = set()
+    written: list[Path] = []
     for rows, table in zip(words.by_question(results), made, strict=True):
         place = folder / rows[0].comparison
         formats = {
@@ -56,10 +56,10 @@ def _write_tables(results: Results, made: list[tabular.Table], folder: Path) -> 
         for extension, text in formats.items():
             path = place / f"{rows[0].dataset}.{extension}"
             _write(path, text)
-            written.add(path)
-    inputs = sorted(path.relative_to(folder).as_posix() for path in written if path.suffix == ".tex")
+            written.append(path)
+    inputs = [path.relative_to(folder).as_posix() for path in written if path.suffix == ".tex"]
     _write(folder / "preview.tex", latex.document(inputs))
-    for path in set(folder.glob("*/*")) - written:
+    for path in set(folder.glob("*/*")).difference(written):
         path.unlink()
 
 

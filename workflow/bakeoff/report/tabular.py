@@ -195,11 +195,11 @@ _HTML_PAGE = """<!DOCTYPE html>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>{title}</title>
 <style>
-body {{ font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #222;
+body {{ font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem; color: #222;
   background: #fff }}
 table {{ border-collapse: collapse; border: solid #222; border-width: 1.5px 0; font-variant-numeric: tabular-nums }}
 td, th {{ padding: .2rem .6rem; text-align: right; vertical-align: bottom; white-space: nowrap }}
-thead th {{ border-bottom: 1px solid #222 }}
+thead th {{ border-bottom: 1px solid #222; white-space: normal }}
 .left {{ text-align: left }}
 .group {{ text-align: left; font-weight: normal; font-style: italic; border-top: 1px solid #aaa }}
 ul {{ font-size: .85rem; color: #444; padding-left: 1.1rem }}
