@@ -131,6 +131,10 @@ BROKEN = {
         GOOD + "evaluate: {metrics: [macro_f1]}\n",
         ["compare.metric: 'accuracy' is not among the metrics evaluated; there are macro_f1"],
     ),
+    "splits that no study draws": (
+        GOOD + "compare: {split: resampled, n_train: 90, n_test: 10}\n",
+        [":4: compare.split: 'resampled': a study draws the images of a data set once"],
+    ),
     "stars in the wrong order": (GOOD + "compare: {alpha: [0.01, 0.05]}\n", [":4: compare.alpha: must descend"]),
     "one of a few words": (
         GOOD + "recipes:\n default:\n  optimizer: sdg\n",

@@ -251,11 +251,19 @@ def _cross_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
         for name in parts["report"].labels:
             yield from _unless_known(("report", "labels", name), "name", name, names)
     yield from _reference_problems(parts, axes)
+    if "evaluate" in parts and "probe" in parts and parts["evaluate"].verification and not parts["probe"].embeddings:
+        yield ("evaluate", "verification"), "compares embeddings; add probe: {embeddings: true}"
     if "evaluate" in parts and "report" in parts:
         yield from _column_problems(parts["report"].columns, parts["evaluate"].metrics)
     if "evaluate" in parts and "compare" in parts and parts["compare"].metric not in parts["evaluate"].metrics:
         have = nearest(parts["compare"].metric, parts["evaluate"].metrics)
         yield ("compare", "metric"), f"{parts['compare'].metric!r} is not among the metrics evaluated; {have}"
+    if "compare" in parts and parts["compare"].split != "fixed":
+        yield (
+            ("compare", "split"),
+            "'resampled': a study draws the images of a data set once, the same for every seed; leave it out "
+            "(it is for scores made elsewhere)",
+        )
 
 
 def _ensemble_problems(parts: Mapping[str, Any], models: list[str]) -> Iterator[Problem]:
