@@ -266,7 +266,7 @@ def _frontier(dataset: str, augmentation: str, cost: str, rows: list[Json]) -> J
         over = [point for point in points if point["score"] >= row["mean"]]
         points.append({
             "candidate": row["candidate"], "score": row["mean"], "score_lo": row["mean_lo"], "score_hi": row["mean_hi"],
-            "cost": row[cost], "cost_lo": None, "cost_hi": None, "p_frontier": 0.1 if over else 1.0 - 0.3 * len(points),
+            "cost": row[cost], "cost_lo": None, "cost_hi": None, "p_frontier": 0.1 if over else max(0.0, 1.0 - 0.3 * len(points)),
             "dominated_by": {over[-1]["candidate"]: 0.9} if over else {},
         })  # fmt: skip
         if cost == "latency_ms_p50":

@@ -84,12 +84,12 @@ def test_five_data_sets_cannot_show_a_difference_and_that_is_said() -> None:
     found = entry(better_by(0.01), datasets=TWELVE[:MIN_DATASETS])
     assert row(found, "other")["p_raw"] == 2 / 2**5
     assert row(found, "other")["verdict"] == "inconclusive"
-    assert "no test against the baseline can go below p = 0.062 here: no difference can be shown" in found["notes"]
+    assert "no test against the baseline can go below p = 0.062 here: no difference can be shown" in found["warnings"]
 
 
 def test_small_numbers_of_data_sets_are_warned_of_up_to_ten() -> None:
     def warned(n: int) -> bool:
-        return any("are few" in note for note in entry(better_by(0.01), datasets=TWELVE[:n])["notes"])
+        return any("are few" in text for text in entry(better_by(0.01), datasets=TWELVE[:n])["warnings"])
 
     assert [warned(10), warned(11)] == [True, False]
 

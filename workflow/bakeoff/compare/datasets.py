@@ -269,11 +269,23 @@ def _judge(entries: Sequence[Json], settings: CompareSettings) -> None:
             row |= {"p_adj": p, "stars": families.stars(p, better, settings.alpha), "verdict": verdict}
     for entry in entries:
         entry["family_size"] = size
-        entry["notes"] = list(_notes(entry, size, settings))
+        entry["warnings"] = list(_warnings(entry, size, settings)) if entry["untested"] is None else []
+        entry["notes"] = list(_notes(entry, settings.alpha[0]))
 
 
-def _notes(entry: Json, family: int, settings: CompareSettings) -> Iterator[str]:
+def _warnings(entry: Json, family: int, settings: CompareSettings) -> Iterator[str]:
+    """What keeps the tests from showing much."""
     n, k = len(entry["datasets"]), len(entry["candidates"])
+    if n <= FEW_DATASETS:
+        yield f"{n} data sets are few: only large differences can show, and chi-squared and F are rough"
+    against = family if settings.correction != "none" else min(family, 1)
+    for tests, what in ((against, "against the baseline"), (k * (k - 1) // 2, "of all pairs")):
+        floor = tests * entry["p_floor"]
+        if floor >= settings.alpha[0]:
+            yield f"no test {what} can go below p = {min(1.0, floor):.2g} here: no difference can be shown"
+
+
+def _notes(entry: Json, alpha: float) -> Iterator[str]:
     for name, lacks in entry["left_out"]["datasets"].items():
         yield f"without data set {name}: no score of {', '.join(lacks)}"
     for name, lacks in entry["left_out"]["candidates"].items():
@@ -281,14 +293,8 @@ def _notes(entry: Json, family: int, settings: CompareSettings) -> Iterator[str]
     if entry["untested"]:
         yield entry["untested"]
         return
+    n, k = len(entry["datasets"]), len(entry["candidates"])
     yield f"{n} data sets, {k} candidates; scores are means over seeds, rank 1 is best, ties share ranks"
-    if n <= FEW_DATASETS:
-        yield f"{n} data sets are few: only large differences can show, and chi-squared and F are rough"
-    alpha = settings.alpha[0]
-    for tests, what in ((family, "against the baseline"), (k * (k - 1) // 2, "of all pairs")):
-        floor = p_floor(n) * (tests if settings.correction != "none" or what == "of all pairs" else 1)
-        if tests and floor >= alpha:
-            yield f"no test {what} can go below p = {min(1.0, floor):.2g} here: no difference can be shown"
     if entry["friedman"] and entry["friedman"]["p_f"] >= alpha:
         yield f"Friedman's test finds no difference among all (p = {entry['friedman']['p_f']:.2g})"
     if entry["nemenyi"]:

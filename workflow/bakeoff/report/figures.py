@@ -15,10 +15,15 @@ from matplotlib.figure import Figure as Canvas
 
 from bakeoff import provenance
 from bakeoff.report import (
+    amounts,
     classes,
     confusions,
+    critical,
+    dots,
+    effects,
     errors,
     explanations,
+    forest,
     operating,
     pareto,
     reliability,
@@ -53,8 +58,10 @@ class Figure:
 def _pareto(axis: pareto.Axis, caption: str, cost: str) -> Figure:
     return Figure(
         lambda results, names, look: pareto.pareto(results, names, look, axis),
-        f"{caption} Bars: ± one standard deviation over seeds.",
-        f"Mean of the metric against {cost} on a logarithmic axis, one point per cell.",
+        f"{caption} Bars: 95 % intervals. A point is full when its model is on the frontier in 95 % of draws of seeds, "
+        "test images and repeated timings, half full when in half of them. Line and band: the score that 50 %, and 25 to "
+        "75 %, of the draws attain at each cost.",
+        f"Mean of the metric against {cost} on a logarithmic axis, one point per model.",
     )
 
 
@@ -62,6 +69,32 @@ FIGURES: dict[str, Figure] = {
     "pareto_macs": _pareto(pareto.MACS, "Multiply-accumulates of one image.", "multiply-accumulates"),
     "pareto_latency": _pareto(pareto.LATENCY, "Median time of one image.", "median latency"),
     "pareto_params": _pareto(pareto.PARAMS, "Parameters.", "parameters"),
+    "forest": Figure(
+        forest.forest,
+        "Candidate minus baseline, paired by seed. Thick: 95 % interval over seeds, on these test images; thin: for "
+        "new images of this kind too.",
+        "Forest plot: each candidate's difference to its baseline with its intervals, one panel per data set.",
+    ),
+    "seeds": Figure(
+        dots.seeds,
+        "Each run a dot, and below them the mean with its 95 % interval.",
+        "The score of every run, one row per model and setting.",
+    ),
+    "effects": Figure(
+        effects.effects,
+        "What each factor does when all others are averaged over, and at each level of another factor.",
+        "Effects of augmentations and recipes with their intervals, on the whole and for each model.",
+    ),
+    "critical_difference": Figure(
+        critical.critical_difference,
+        "Mean ranks over data sets (Demsar 2006); bars join candidates that no pair test tells apart.",
+        "Critical difference diagram: candidates on a line of mean ranks, the best on the right.",
+    ),
+    "data_amount": Figure(
+        amounts.data_amount,
+        "Recipes that differ in the number of training images alone; validation and test images are the same.",
+        "The metric against the number of training images on a logarithmic axis, one line per model.",
+    ),
     "curves": Figure(
         training.curves,
         "Means over the finished runs; bands: ± one standard deviation.",

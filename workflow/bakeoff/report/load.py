@@ -11,8 +11,13 @@ import pandas as pd
 
 from bakeoff import provenance
 from bakeoff.errors import Refused
+from bakeoff.report import across as datasets
 from bakeoff.report import diagnosed
+from bakeoff.report import factorial as factors
+from bakeoff.report import ledger as ledgers
+from bakeoff.report.across import Across
 from bakeoff.report.diagnosed import Diagnostics, take
+from bakeoff.report.factorial import View
 
 AXES = ("dataset", "model", "augmentation", "recipe")
 
@@ -73,6 +78,7 @@ class Row:
     rank: int | None
     rank_lo: int | None
     rank_hi: int | None
+    p_best: float | None
     tied_with_best: bool | None
     p_frontier: float | None
     params: int | None
@@ -80,6 +86,8 @@ class Row:
     macs_note: str | None
     status: str
     warnings: list[str]
+    values: Mapping[str, Any]
+    """The whole row, for the columns that only some studies ask for."""
 
     @property
     def is_baseline(self) -> bool:
@@ -94,6 +102,8 @@ class Summary:
     mean: float | None
     std: float | None
     n: int
+    lo: float | None
+    hi: float | None
     unit: str
     direction: str
 
@@ -119,8 +129,15 @@ class Cell:
     seed_std_expected: float | None
     seed_std_ratio: float | None
     device: str | None
+    n_train: int | None
+    amount_series: str | None  # the same for recipes that differ in the number of training images alone
     metrics: Mapping[str, Summary]
     missing_seeds: str  # of coverage.csv, e.g. "3 4"
+
+    @property
+    def place(self) -> tuple[str, str, str, str]:
+        """Its place in the grid, in the order of AXES."""
+        return self.dataset, self.model, self.augmentation, self.recipe
 
     @property
     def variant(self) -> tuple[str, str]:
@@ -162,6 +179,80 @@ class Cost:
     joules_per_image: float | None
     energy_reason: str | None
     marks: list[str]
+    hardware: str | None
+    precision: str | None
+    backend: str | None
+    anchor_ms: float | None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A value that others published, the mean of `runs` runs, beside one cell's `n` runs.
+
+    mean_lo to mean_hi is the 95 % interval of our mean, expect_lo to expect_hi that of the mean of so many new runs of
+    ours; `verdict` is where the published value lies: within, above or below the latter.
+    """
+
+    dataset: str
+    model: str
+    augmentation: str
+    recipe: str
+    metric: str
+    unit: str
+    value: float
+    runs: int
+    source: str
+    n: int
+    mean: float | None
+    std: float | None
+    mean_lo: float | None
+    mean_hi: float | None
+    expect_lo: float | None
+    expect_hi: float | None
+    verdict: str | None
+    reason: str | None
+
+    @property
+    def place(self) -> tuple[str, str, str, str]:
+        """The place of its cell in the grid, in the order of AXES."""
+        return self.dataset, self.model, self.augmentation, self.recipe
+
+    @property
+    def said(self) -> str:
+        """Where it is from, of how many runs, and why there is no verdict."""
+        of = f"mean of {self.runs} runs" if self.runs > 1 else "one run"
+        return f"published in {self.source} ({of})" + (f"; no verdict: {self.reason}" if self.reason else "")
+
+
+@dataclass(frozen=True)
+class FrontierPoint:
+    """One candidate: score and cost with 95 % intervals, the probability to be on the frontier, and who dominates it."""
+
+    candidate: str
+    score: float
+    score_lo: float | None
+    score_hi: float | None
+    cost: float
+    cost_lo: float | None
+    cost_hi: float | None
+    p_frontier: float | None
+    dominated_by: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """The primary metric against one cost, for one comparison, data set and context.
+
+    `attainment` has, for shares of the draws ("0.25", "0.5", "0.75"), the steps (cost, score) of what so many attain.
+    """
+
+    comparison: str
+    factor: str
+    dataset: str
+    context: Mapping[str, str]
+    cost: str
+    points: list[FrontierPoint]
+    attainment: Mapping[str, list[tuple[float, float]]]
 
 
 @dataclass(frozen=True)
@@ -198,11 +289,16 @@ class Results:
     alpha: list[float]
     correction: str
     rows: list[Row]
+    references: list[Reference]
     cells: list[Cell]
     costs: list[Cost]
+    frontiers: list[Frontier]
+    across: list[Across]
+    factorial: list[View]
     test_images: list[TestImages]
     data: list[Mapping[str, Any]]
     """Facts and audit of each data set, as its manifest has them."""
+    ledger: ledgers.Ledger
     hardware: Mapping[str, list[str]]
     warnings: list[str]
     confusion: list[Confusion]
@@ -229,33 +325,61 @@ def load(folder: Path) -> Results:
     matrices = folder / "confusion.json"
     missing_seeds = _missing_seeds(folder / "coverage.csv")
     try:
-        return Results(
-            study=record["study"],
-            partial=record["partial"],
-            metric=take(Metric, record["primary_metric"]),
-            alpha=record["alpha"],
-            correction=record["correction"],
-            rows=[take(Row, row) for row in record["rows"]],
-            cells=[_cell(cell, missing_seeds) for cell in record["cells"]],
-            costs=[take(Cost, cost) for cost in record["costs"]],
-            test_images=[take(TestImages, test_set) for test_set in record["test_sets"]],
-            data=record["data"],
-            hardware=record["hardware"],
-            warnings=record["warnings"],
-            confusion=[take(Confusion, cell) for cell in provenance.read_record(matrices, "confusion")["cells"]],
-            diagnostics=diagnosed.load(folder),
-            curves=_table(folder / "curves.csv", (*AXES, "epoch")),
-            bakeoff=record["bakeoff"],
-            digest=record["record_digest"],
-        )
+        beside = {
+            "confusion": [take(Confusion, cell) for cell in provenance.read_record(matrices, "confusion")["cells"]],
+            "diagnostics": diagnosed.load(folder),
+            "curves": _table(folder / "curves.csv", (*AXES, "epoch")),
+        }
+        return _results(record, missing_seeds, beside)
     except KeyError as error:
         raise Refused(f"{path}: has no {error}, so another version of bakeoff made it; delete it to remake") from None
+
+
+def of_scores(record: Mapping[str, Any]) -> Results:
+    """What comparison.json of scores made elsewhere holds, which is all that there is of them."""
+    beside: Mapping[str, Any] = {
+        "confusion": [],
+        "diagnostics": Diagnostics([], [], {}, {}, []),
+        "curves": pd.DataFrame(),
+    }
+    return _results(record, {}, beside)
+
+
+def _results(
+    record: Mapping[str, Any], missing_seeds: Mapping[tuple[str, ...], str], beside: Mapping[str, Any]
+) -> Results:
+    return Results(
+        study=record["study"],
+        partial=record["partial"],
+        metric=take(Metric, record["primary_metric"]),
+        alpha=record["alpha"],
+        correction=record["correction"],
+        rows=[take(Row, {**row, "values": row}) for row in record["rows"]],
+        references=[take(Reference, reference) for reference in record["references"]],
+        cells=[_cell(cell, missing_seeds) for cell in record["cells"]],
+        costs=[take(Cost, cost) for cost in record["costs"]],
+        frontiers=[_frontier(entry) for entry in record["frontiers"]],
+        across=datasets.read(record["across"]),
+        factorial=factors.read(record["factorial"]),
+        test_images=[take(TestImages, test_set) for test_set in record["test_sets"]],
+        data=record["data"],
+        ledger=ledgers.read(record["ledger"]),
+        hardware=record["hardware"],
+        warnings=record["warnings"],
+        **beside,
+        bakeoff=record["bakeoff"],
+        digest=record["record_digest"],
+    )
 
 
 def _cell(raw: Mapping[str, Any], missing_seeds: Mapping[tuple[str, ...], str]) -> Cell:
     metrics = {name: take(Summary, summary) for name, summary in raw["metrics"].items()}
     key = tuple(raw[axis] for axis in AXES)
     return take(Cell, {**raw, "metrics": metrics, "missing_seeds": missing_seeds.get(key, "")})
+
+
+def _frontier(raw: Mapping[str, Any]) -> Frontier:
+    return take(Frontier, {**raw, "points": [take(FrontierPoint, point) for point in raw["points"]]})
 
 
 def _missing_seeds(path: Path) -> dict[tuple[str, ...], str]:
