@@ -276,6 +276,8 @@ def test_pairs_on_two_test_sets_are_refused_and_splits_that_seeds_share_are_not(
         (("--baseline", "resnet18", "--alpha", "5%"), "--alpha: '5%' is no list of numbers such as 0.05,0.01"),
         (("--baseline", "resnet18", "--alpha", "0.01,0.05"), "compare: alpha: must descend"),
         (("--baseline", "resnet18", "--split", "resampled"), "compare: split: resampled needs n_train and n_test"),
+        (("--baseline", "resnet18", "--within", "seed"), "--within: 'seed' is none; choose from dataset, model"),
+        (("--baseline", "resnet18", "--rope", "1.5"), "--rope: 1.5 is 150 points; accuracy is in fractions here"),
         (("--baseline", "resnet18", "--partial"), "--partial: is for studies"),
         (("--baseline", "resnet18", "--predictions", "none.csv"), "none.csv: cannot be read: No such file"),
     ],

@@ -232,14 +232,27 @@ def _questions(
         hint = shown(nearest(request.baseline, values), 400)
         raise UserError(f"--baseline: {shown(request.baseline)!r} is no {request.factor} of these scores; {hint}")
     within = request.within if request.within is not None else tuple(axis for axis in axes if axis != request.factor)
-    rope: Json = {}
-    if request.rope is not None:
-        rope = {"rope": {metric: request.rope * scales[metric].factor}}
+    strange = [axis for axis in within if axis not in AXES]
+    if strange:
+        raise UserError(f"--within: {shown(strange[0])!r} is none; choose from {', '.join(AXES)}")
     spec: dict[str, Any] = {
         **request.settings,
-        **rope,
+        **_rope(metric, scales[metric], request.rope),
         "metric": metric,
         "comparisons": [{"factor": request.factor, "baseline": request.baseline, "within": within}],
         "cells": [Place(**dict(zip(AXES, key, strict=True)), seeds=tuple(found)) for key, found in seeds.items()],
     }
     return validated(AnyQuestions, spec, source="compare")
+
+
+def _rope(metric: str, scale: Scale, rope: float | None) -> Json:
+    """The margin in the unit of the metric. Raises UserError for one that was meant in per cent of fractions."""
+    if rope is None:
+        return {}
+    margin = rope * scale.factor
+    if scale.unit == "fraction" and margin >= 0.5:
+        raise UserError(
+            f"--rope: {rope:g} is {100 * margin:g} points; {shown(metric)} is in "
+            f"{'per cent' if scale.per_cent else 'fractions'} here, and so is the margin"
+        )
+    return {"rope": {metric: margin}}
