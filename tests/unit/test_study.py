@@ -189,8 +189,8 @@ BROKEN = {
     ),
     "key of the profile": (GOOD + "profile: {thread: 2}\n", [":4: profile.thread: no such key; did you mean threads?"]),
     "key of the report": (
-        GOOD + "report: {colour: red}\n",
-        [":4: report.colour: no such key; the keys here are labels"],
+        GOOD + "report: {theme: red}\n",
+        [":4: report.theme: no such key; the keys here are labels, columns"],
     ),
     "a key that writes to the terminal": (GOOD + '"\\e[2Jx": 1\n', [":4: \\x1b[2Jx: no such key"]),
     "no value": (GOOD + "seeds:\n", [":4: seeds: null must be a list"]),

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import report_fixture
+import statsmodels.api as sm
 import yaml
 from compare_tree import Tree
 from report_fixture import CPU, GPU
@@ -238,8 +239,20 @@ def test_a_published_value_is_one_more_run_not_our_mean() -> None:
     assert [verdict(value, (lo, hi)) for value in (lo, hi, lo - 1e-9, hi + 1e-9)] == [
         "within", "within", "below", "above",
     ]  # fmt: skip
+    line = sm.OLS(scores, np.ones(3)).fit().get_prediction(np.ones(1)).conf_int(obs=True)
+    assert (lo, hi) == pytest.approx(tuple(line[0]), abs=1e-12)
     assert expected_interval(scores[:1]) is None
     assert expected_interval(np.array([0.9, 0.9 + 1e-9])) is None
+
+
+@pytest.mark.parametrize(("n", "runs"), [(3, 1), (5, 1), (5, 10)])
+def test_what_the_same_runs_would_publish_is_within_in_95_of_100_cases(n: int, runs: int) -> None:
+    rng = np.random.default_rng(0)
+    said = [
+        verdict(rng.normal(0.95, 0.01, runs).mean(), expected_interval(ours, runs) or (1.0, 0.0))
+        for ours in rng.normal(0.95, 0.01, (2000, n))
+    ]
+    assert 0.935 < said.count("within") / 2000 < 0.965
 
 
 def test_compare_puts_published_values_beside_every_cell_they_stand_for(tmp_path: Path) -> None:
