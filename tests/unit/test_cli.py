@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,6 +51,39 @@ def test_models_are_listed_and_searched(call: Call) -> None:
     assert {line.split()[0] for line in found} >= {"tiny_cnn", "tiny_vit"}
     assert all("tiny_" in line for line in found)
     assert all("/" in line or len(line.split()) > 3 for line in found)
+
+
+@pytest.mark.parametrize("command", ["models", "datasets", "augmentations", "metrics"])
+def test_every_listing_can_be_filtered_and_says_what_each_is(call: Call, command: str) -> None:
+    everything = call(command).out.splitlines()
+    assert not [line for line in everything if len(line.split()) < 2]
+    text = {"models": "resnet18", "metrics": "ece"}.get(command, "mnist" if command == "datasets" else "mixup")
+    found = call(command, "--filter", text.upper()).out.splitlines()
+    assert {line.split()[0] for line in found} == {
+        name for line in everything if text in (name := line.split()[0]).lower()
+    }
+    assert 0 < len(found) < len(everything)
+    assert [line.split()[0] for line in call(command, text).out.splitlines()] == [line.split()[0] for line in found]
+
+
+def test_a_net_of_a_library_is_told_by_its_docstring(call: Call) -> None:
+    lines = {line.split()[0]: line for line in call("models", "resnet18").out.splitlines()}
+    assert lines["timm/resnet18"].endswith(" Constructs a ResNet-18 model")
+    assert lines["torchvision/resnet18"].endswith(" ResNet-18 from Deep Residual Learning for Image Recognition")
+
+
+def test_a_reader_that_has_had_enough_is_no_fault() -> None:
+    command = f"{sys.executable} -m bakeoff models | head -n 1"
+    run = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert run.stdout.count("\n") == 1
+    assert run.stderr == ""
+
+
+def test_a_terminal_without_unicode_shows_something() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "bakeoff", "metrics"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    assert (run.returncode, run.stderr) == (0, "")
 
 
 def test_a_search_without_result_says_so(call: Call) -> None:

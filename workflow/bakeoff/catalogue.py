@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,37 +19,55 @@ from bakeoff.provenance import Json
 if TYPE_CHECKING:
     from bakeoff.train.policies._sheet import Examples
 
+Search = Annotated[str, typer.Argument(help="Only names with this text.")]
+Filter = Annotated[str, typer.Option(help="The same as an option.")]
 DataRoot = Annotated[Path, typer.Option(help="Folder in which data sets are looked for.")]
 
 
-def models(search: Annotated[str, typer.Argument(help="Only names with this text.")] = "") -> None:
+def models(search: Search = "", filter: Filter = "") -> None:
     """List the models that a study may name; a function in a file of one's own is named nets/mynet.py:build."""
+    from bakeoff.commands import library
     from bakeoff.models import registry
-    from bakeoff.problems import nearest
 
-    found = [name for name in registry.names() if search.lower() in name]
-    if not found:
-        raise UserError(f"models: no name has {search!r} in it; {nearest(search.lower(), registry.names())}")
-    for name in found:
-        print(f"{name:32} {registry.about(name)}".rstrip())
+    for name in _found("models", registry.names(), filter or search):
+        _line(name, registry.about(name) or library.about(name))
 
 
-def datasets(search: Annotated[str, typer.Argument(help="Only names with this text.")] = "") -> None:
+def datasets(search: Search = "", filter: Filter = "") -> None:
     """List the data sets that a study may name, with the options of each; all of torchvision's have the same."""
     from bakeoff.data import registry
-    from bakeoff.problems import nearest
 
-    found = [name for name in registry.names() if search.lower() in name.lower()]
-    if not found:
-        raise UserError(f"datasets: no name has {search!r} in it; {nearest(search, registry.names())}")
+    found = _found("datasets", registry.names(), filter or search)
     for name in found:
         options = "" if "/" in name and len(found) > 1 else ", ".join(registry.options_of(name))
-        print(f"{name:32} {registry.about(name)}" + (f" [{options}]" if options else ""))
+        _line(name, registry.about(name) + (f" [{options}]" if options else ""))
+
+
+def _found(command: str, names: Iterable[str], text: str) -> list[str]:
+    """The names with this text in them, in any case."""
+    from bakeoff.problems import nearest
+
+    names = list(names)
+    found = [name for name in names if text.lower() in name.lower()]
+    if not found:
+        raise UserError(f"{command}: no name has {text!r} in it; {nearest(text.lower(), names)}")
+    return found
+
+
+def _line(name: str, about: str) -> None:
+    """One line an entry; a terminal that is narrower gets the rest of it below."""
+    line = f"{name:32} {about}".rstrip()
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        line = textwrap.fill(line, width, subsequent_indent=" " * 33, break_on_hyphens=False)
+    print(line)
 
 
 def augmentations(
+    search: Search = "",
     sheet: Annotated[Path | None, typer.Option(help="Draw them into this file, such as sheet.png.")] = None,
-    policy: Annotated[str, typer.Option(help="Only this one.")] = "",
+    filter: Filter = "",
+    policy: Annotated[str, typer.Option(help="Draw only this one.")] = "",
     study: Annotated[Path | None, typer.Option(help="Those of a study, with their settings.")] = None,
     dataset: Annotated[str, typer.Option(help="Whose images are drawn.")] = "digits",
     data_root: DataRoot = Path("data"),
@@ -54,9 +76,9 @@ def augmentations(
     from bakeoff.train import augment
 
     if sheet is None:
-        for name in augment.names():
+        for name in _found("augmentations", augment.names(), filter or search):
             options = ", ".join(plugins.options(augment.FOLDER, name))
-            print(f"{name:24} {plugins.about(augment.FOLDER, name)}" + (f" [{options}]" if options else ""))
+            _line(name, plugins.about(augment.FOLDER, name) + (f" [{options}]" if options else ""))
         return
     from bakeoff.train.policies import _sheet
 
@@ -95,14 +117,15 @@ def _examples(dataset: str, data_root: Path, n: int) -> Examples:
     return Examples(torch.from_numpy(np.ascontiguousarray(images)), info.flip)
 
 
-def metrics() -> None:
+def metrics(search: Search = "", filter: Filter = "") -> None:
     """List the metrics that are worked out for every run: what each is, its unit and range, who defined it."""
     from bakeoff.evaluate.metrics import METRICS
 
-    for metric in METRICS.values():
+    for name in _found("metrics", METRICS, filter or search):
+        metric = METRICS[name]
         better = "higher" if metric.direction == "max" else "lower"
         low, high = (f"{end:g}" if end is not None else "infinity" for end in metric.range)
-        print(f"{metric.name:20} {metric.unit}, {low} to {high}, {better} is better; {metric.about} [{metric.source}]")
+        _line(name, f"{metric.unit}, {low} to {high}, {better} is better; {metric.about} [{metric.source}]")
 
 
 def columns() -> None:

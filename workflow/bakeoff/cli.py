@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from bakeoff import catalogue
-from bakeoff.commands import audit, compare, plan, profile, run, show, verification, watch
+from bakeoff.commands import audit, compare, doctor, new, plan, profile, run, show, verification, watch
 from bakeoff.commands.options import DEFAULT_STUDY, Code
 from bakeoff.errors import UserError
 from bakeoff.provenance import Json, at_path, parse_spec, read_record
@@ -40,9 +40,11 @@ PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 # What people call, from a new study to its table; the steps, which the rules call, follow below.
 app.command(context_settings=PASSED_ON)(run.run)
 for command in (
+    new.new,
     plan.plan,
     watch.watch,
     show.show,
+    doctor.doctor,
     catalogue.models,
     catalogue.datasets,
     audit.audit,
