@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from bakeoff import provenance
 from bakeoff.errors import Refused, UserError
-from bakeoff.report import figures, html, pareto, step, tables, tabular, text, words
+from bakeoff.report import figures, html, step, tables, tabular, text, words
 from bakeoff.report.load import Results, load
 from bakeoff.report.spec import ReportSettings
 from bakeoff.report.text import Names, Unit
@@ -297,12 +297,6 @@ def test_significant_digits_keep_whole_numbers() -> None:
     assert [text.significant(value, 4) for value in (11.17281, 0.061706, 11172.8, 9.99996, 0)] == [
         "11.17", "0.06171", "11173", "10.00", "0.000",
     ]  # fmt: skip
-
-
-def test_frontier_keeps_the_best_of_each_cost() -> None:
-    points = [(1.0, 0.9), (1.0, 0.95), (2.0, 0.93), (3.0, 0.97), (4.0, 0.97)]
-    assert pareto.frontier(points, 1) == [(1.0, 0.95), (3.0, 0.97)]
-    assert pareto.frontier(points, -1) == [(1.0, 0.9)]
 
 
 # --- hostile text -------------------------------------------------------------------------------------------------

@@ -19,9 +19,8 @@ from bakeoff.report.text import Names
 _MM = 1 / 25.4
 # Okabe & Ito (2008), without the yellow, which is hard to see on white. 7 colours and 9 markers repeat only after 63.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
-Fill = Literal["full", "hollow", "left", "right", "top", "bottom"]
-_FILLS: tuple[Fill, ...] = ("full", "hollow", "left", "right", "top", "bottom")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+Fill = Literal["full", "left", "hollow"]
 GREY = "#666666"
 # Mean width of a letter of a note, in mm.
 _NOTE_LETTER = 1.2
@@ -29,20 +28,15 @@ _NOTE_LETTER = 1.2
 
 @dataclass(frozen=True)
 class Look:
-    """Colour and marker of each model, and the marker's filling of each (augmentation, recipe)."""
+    """Colour and marker of each model."""
 
     models: dict[str, tuple[str, str]]
-    fills: dict[tuple[str, str], Fill]
 
     @classmethod
     def of(cls, results: Results) -> Look:
         """The looks of a study: in the order of its cells, so the same in all figures."""
         models = dict.fromkeys(cell.model for cell in results.cells)
-        variants = dict.fromkeys(cell.variant for cell in results.cells)
-        return cls(
-            {m: (COLOURS[i % len(COLOURS)], _MARKERS[i % len(_MARKERS)]) for i, m in enumerate(models)},
-            {v: _FILLS[min(i, len(_FILLS) - 1)] for i, v in enumerate(variants)},
-        )
+        return cls({m: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, m in enumerate(models)})
 
 
 def columns_for(panels: int) -> int:

@@ -59,8 +59,8 @@ def _pareto(axis: pareto.Axis, caption: str, cost: str) -> Figure:
     return Figure(
         lambda results, names, look: pareto.pareto(results, names, look, axis),
         f"{caption} Bars: 95 % intervals. A point is full when its model is on the frontier in 95 % of draws of seeds, "
-        "test images and repeated timings, half full when in half of them. Line and band: the score that 50 %, and 25 to "
-        "75 %, of the draws attain at each cost.",
+        "test images and repeated timings, half full when in half of them. Line and band: the score that 50 %, and "
+        "25 to 75 %, of the draws attain at each cost.",
         f"Mean of the metric against {cost} on a logarithmic axis, one point per model.",
     )
 
