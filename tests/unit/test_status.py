@@ -249,3 +249,20 @@ def test_an_edited_result_is_not_shown(shown: Path) -> None:
     path.write_text(path.read_text().replace("0.98", "0.99"))
     with pytest.raises(Refused):
         show.tables(study())
+
+
+# --- at the end ---
+
+
+def test_the_end_of_a_study_is_its_table_and_the_end_of_a_part_how_far_it_is(shown: Path) -> None:
+    whole = news.success(grid(), whole=True)
+    assert "+2.24 (+1.99 to +2.48)" in whole
+    assert whole.endswith(f"The report of study tiny: {Path('results/tiny/report.html').resolve()}")
+    assert "Study tiny: 0 of 12 runs done, 12 left" in news.success(grid(), whole=False)
+
+
+def test_a_table_that_cannot_be_shown_is_no_fault_of_the_study(shown: Path) -> None:
+    Path("results/tiny/comparison.json").write_text("{}")
+    text = news.success(grid(), whole=True)
+    assert "is no record of bakeoff" in text
+    assert "The report of study tiny: " in text

@@ -56,15 +56,14 @@ class News:
                 last = line
 
 
-def success(grid: Grid) -> str:
-    """The tables of a study and where its report stands; where only a part was asked for, how far the study is."""
-    view = watch.Watcher(grid).look()
+def success(grid: Grid, whole: bool) -> str:
+    """The tables of a study and where its report stands; where not the `whole` was asked for, how far the study is."""
+    if not whole:
+        return f"\n{watch.Watcher(grid).look().text()}"
     page = layout.study_dir(grid.study.study) / "report.html"
-    if not view.status.done:
-        return f"\n{view.text()}"
     try:
         text = show.render(show.tables(grid.study) or [], "table")
-    except (UserError, ImportError) as error:  # a table that cannot be shown here is in the report all the same
+    except (UserError, ImportError) as error:  # what cannot be shown here is in the report all the same
         text = f"({error})"
     return f"\n{text}\n\nThe report of study {grid.study.study}: {Path(page).resolve()}"
 
