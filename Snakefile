@@ -1,0 +1,118 @@
+"""Bakeoff: from one study file to the paper's table. `snakemake --cores all --resources gpu=1` runs config.yaml;
+`--configfile studies/NAME.yaml` another study. What each step does is in workflow/bakeoff/, one folder a step.
+"""
+
+import shlex
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.settings.enums import Quietness
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+# The jobs run `python -m bakeoff`, in this environment or one that conda made, installed there or not.
+PACKAGE = str(Path(workflow.basedir) / "workflow")
+sys.path.insert(0, PACKAGE)
+shell.prefix(
+    f"export PYTHONPATH={shlex.quote(PACKAGE)}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
+)
+
+from bakeoff import device, layout
+from bakeoff.commands import news
+from bakeoff.errors import UserError
+from bakeoff.grid import Grid
+from bakeoff.provenance import spec_argument
+from bakeoff.study import load_workflow
+
+try:
+    # Not `configfile:`, which runs code that stands in YAML; see workflow/bakeoff/studyfile.py.
+    STUDY = load_workflow(
+        workflow.config_settings.configfiles,
+        workflow.config_settings.config,
+        Path(workflow.basedir) / "config.yaml",
+    )
+    GRID = Grid(STUDY)
+    GRID.cells
+    GRID.check_audits()
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/tune.smk"
+
+
+if STUDY.train.seeds_together == 1:
+
+    include: "workflow/rules/train.smk"
+
+else:
+
+    include: "workflow/rules/train_together.smk"
+
+
+include: "workflow/rules/profile.smk"
+include: "workflow/rules/probe.smk"
+include: "workflow/rules/combine.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/compare.smk"
+include: "workflow/rules/report.smk"
+
+
+# The whole study, from data to report.
+rule all:
+    default_target: True
+    input:
+        REPORT,
+    localrule: True
+
+
+# Parts of it: `snakemake data`, `snakemake trained`, ...
+rule data:
+    input:
+        [folder / "manifest.json" for folder in GRID.data_dirs()],
+        GRID.audits(),
+    localrule: True
+
+
+rule trained:
+    input:
+        GRID.run_files(["run.json"]),
+    localrule: True
+
+
+rule profiled:
+    input:
+        GRID.profiles(),
+    localrule: True
+
+
+rule evaluated:
+    input:
+        GRID.run_files(["metrics.json"]),
+    localrule: True
+
+
+# Snakemake's `--quiet all` is meant for these lines too.
+QUIET = Quietness.ALL in (workflow.output_settings.quiet or ())
+NEWS = news.News(GRID)
+
+
+onstart:
+    if not QUIET:
+        NEWS.begin(workflow.cores)
+
+
+onsuccess:
+    if not QUIET:
+        NEWS.end()
+        print(news.success(GRID, "report" in {job.rule.name for job in workflow.dag.jobs}))
+
+
+onerror:
+    if not QUIET:
+        NEWS.end()
+        print(news.failure(GRID))
