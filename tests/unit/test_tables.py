@@ -221,6 +221,8 @@ def test_wrong_references_have_their_place(tmp_path: Path) -> None:
     assert "reference[3].metric: 'acuracy' is no metric of this study; did you mean accuracy" in text
     assert "reference[4].recipe: 'long' is no recipe of this study; did you mean default?" in text or "default" in text
     assert "reference[0]" not in text
+    left_out = {"exclude": [{"model": "lenet5", "dataset": "digits"}], "comparisons": [{"baseline": "tiny_cnn"}]}
+    assert "reference[0]: stands for no run of this study" in problems(tmp_path, reference=[good], **left_out)
     assert "reference[0].source: 'two\\nlines' must be one line" in problems(
         tmp_path, reference=[good | {"source": "two\nlines"}]
     )

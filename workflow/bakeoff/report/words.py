@@ -285,7 +285,7 @@ def guide(results: Results) -> list[tuple[str, str]]:
         *((down, f"worse than the baseline, p < {alpha:g}.") for _, down, alpha in signs),
         ("†", f"rests on normal differences: with so few seeds no exact test can go below {max(results.alpha):g}."),
         ("◆", f"holds for new images of this kind too (crossed seeds × images, p < {max(results.alpha):g})."),
-        ("‡", "more than one run in five was lost: what is left may be a selection (worst_diff in comparison.csv)."),
+        ("‡", "over a fifth of the pairs is lost: what is left may be a selection (worst_diff in comparison.csv)."),
         ("(sign flip)", "exact sign-flip test: the differences have no variance, so there is no t."),
         ("(unpaired)", "Welch's t test: candidate and baseline share no seed."),
         ("(identical)", "the scores of both are the same at every seed."),
