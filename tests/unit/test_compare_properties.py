@@ -97,6 +97,16 @@ def test_unit_direction_names_and_order_change_no_judgement(values):
                 assert same(error[key], row[key] and -row[key])
 
 
+def test_ten_equal_differences_are_judged_alike_in_every_unit():
+    base = [160 + seed % 4 for seed in range(10)]
+    values = [base, [k + 2 for k in base]]
+    for changes in ({}, {"scale": 100.0}, {"flip": True, "direction": "min"}):
+        row = study(values, **changes)["m1"]
+        assert (row["status"], row["stars"]) == ("zero_variance", "★★")
+        assert (row["p_used"], row["p_method"], row["t"]) == (2 / 2**10, "sign_flip", None)
+        assert row["warnings"][0] == "all 10 differences are equal: no t-test; p is that of the exact sign-flip test"
+
+
 @settings(max_examples=12, deadline=None)
 @given(models(4))
 def test_a_model_more_moves_no_number_of_another_row(values):

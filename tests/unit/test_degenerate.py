@@ -191,3 +191,16 @@ def test_seeds_that_hardly_vary_together_are_noted_where_nothing_is_found(tmp_pa
         "hardly" in warning
         for warning in row(tmp_path / "sure", {s: v + 0.1 for s, v in resnet.items()}, lenet)["warnings"]
     )
+
+
+def test_a_test_set_too_small_for_any_number_of_seeds_is_named(tmp_path):
+    """Both miss 40 images, each its own, whatever the seed: 300 images cannot tell half a point."""
+    image = np.arange(N)
+    lenet = {seed: (image >= 40 + seed % 3) & (image < 290) for seed in range(16)}
+    resnet = {seed: image < 250 + (2 * seed) % 3 - 1 for seed in range(16)}
+    found = row(tmp_path, resnet, lenet)
+    assert found["verdict"] == "inconclusive"
+    assert found["gain_double_images"] > 0.25 > 0.05 > found["gain_double_seeds"]
+    assert found["images_for_rope"] > 5_000
+    assert any("no number of seeds would show a difference of the margin" in text for text in found["warnings"])
+    assert "The test set, not the seeds, is the limit" in found["sentence"]

@@ -184,7 +184,7 @@ def _warnings(row: Contrast, here: str, both: str, marks: str, p_tost: float | N
         yield f"{here} on this test set, but not shown for new images"
     if marks and p_tost is not None and p_tost < alpha:
         yield "significant, but smaller than the margin of equivalence"
-    if here == "inconclusive" and row.crossed and row.rope and row.crossed.seeds_alone_help(row.rope, alpha) is False:
+    if both == "inconclusive" and row.crossed and row.rope and row.crossed.seeds_alone_help(row.rope, alpha) is False:
         yield "no number of seeds would show a difference of the margin for new images: the test set is too small"
     r = row.effects.seed_correlation
     if here == "inconclusive" and r is not None and r < UNCORRELATED:

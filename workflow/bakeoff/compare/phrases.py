@@ -80,8 +80,8 @@ ENGLISH = Language(
         "inconclusive": "Whether {c} and {b} differ in {m} remains open: the difference is {signed} ({test}). That "
         "is no evidence that they are equal.",
         "mde": "Four of five such studies would find a true difference of {amount}.",
-        "rope_seeds": "To find one of {rope} on this test set takes about {n} seeds.",
-        "rope_images": "To find one of {rope} for new images takes about {n} test images at these seeds.",
+        "rope_seeds": "To find a difference of {rope} on this test set takes about {n} seeds.",
+        "rope_images": "To find a difference of {rope} for new images takes about {n} test images at these seeds.",
         "images_unknown": "Nothing is known of new images.",
         "images_too": "It holds for new images too, with the interval {interval} (◆).",
         "images_not": "For new images it is not shown: there the interval is {interval}.",

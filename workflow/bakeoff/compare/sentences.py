@@ -73,9 +73,7 @@ class _Writer:
             yield self._say("inconclusive", signed=self._signed(), test=self._test())
             if row["mde80"] is not None and abs(row["diff"]) < row["mde80"]:
                 yield self._say("mde", amount=self._amount(row["mde80"]))
-            for key, needed in (("rope_seeds", row["seeds_for_rope"]), ("rope_images", row["images_for_rope"])):
-                if needed is not None:
-                    yield self._say(key, rope=self._amount(row["rope"]), n=f"{_rounded(needed):,}")
+            yield from self._needed("rope_seeds", row["seeds_for_rope"])
         yield from self._new_images()
         yield from self._reservations()
 
@@ -95,6 +93,12 @@ class _Writer:
         if row["verdict"] == "inconclusive" and None not in gains:
             seeds, images = (f"{100 * gain:.0f}" for gain in gains)
             yield self._say("limit_images" if gains[1] >= gains[0] else "limit_seeds", seeds=seeds, images=images)
+        if row["verdict"] == "inconclusive":
+            yield from self._needed("rope_images", row["images_for_rope"])
+
+    def _needed(self, key: str, count: int | None) -> Iterator[str]:
+        if count is not None:
+            yield self._say(key, rope=self._amount(self.row["rope"]), n=f"{_rounded(count):,}")
 
     def _reservations(self) -> Iterator[str]:
         row = self.row
