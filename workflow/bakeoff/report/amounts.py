@@ -21,8 +21,8 @@ def data_amount(results: Results, names: Names, look: Look) -> Figure:
     Only cells whose recipes are equal but for that number are joined.
     """
     panels: dict[tuple[str, str], list[list[Cell]]] = {}
-    for series in _series(results):
-        panels.setdefault((series[0].dataset, series[0].augmentation), []).append(series)
+    for each in by_amount(results):
+        panels.setdefault((each[0].dataset, each[0].augmentation), []).append(each)
     if not panels:
         figure = canvas(1, 60)
         nothing(figure.subplots(), "No two recipes differ in the number\nof training images alone (train_images)")
@@ -47,7 +47,7 @@ def data_amount(results: Results, names: Names, look: Look) -> Figure:
     return figure
 
 
-def _series(results: Results) -> list[list[Cell]]:
+def by_amount(results: Results) -> list[list[Cell]]:
     """Cells with a score that differ in the number of training images alone, by that number; two or more each."""
     found: dict[tuple[str | None, ...], dict[int, Cell]] = {}
     for cell in results.cells:
@@ -55,7 +55,7 @@ def _series(results: Results) -> list[list[Cell]]:
         if cell.n_train and cell.amount_series and summary is not None and summary.mean is not None:
             key = (cell.dataset, cell.model, cell.augmentation, cell.amount_series)
             found.setdefault(key, {})[cell.n_train] = cell
-    return [[by_amount[n] for n in sorted(by_amount)] for by_amount in found.values() if len(by_amount) > 1]
+    return [[cells[n] for n in sorted(cells)] for cells in found.values() if len(cells) > 1]
 
 
 def _line(ax: Axes, series: Sequence[Cell], results: Results, look: Look) -> None:

@@ -50,22 +50,27 @@ class _Frame:
         return (self.width - 2 * self.margin) / (self.k - 1)
 
 
+def tested(results: Results) -> list[Across]:
+    """The comparisons that have data sets enough for a test."""
+    return [entry for entry in results.across if entry.untested is None]
+
+
 def critical_difference(results: Results, names: Names, look: Look) -> Figure:
     """One diagram for each comparison and context with data sets enough for a test (Demsar 2006, section 3.2.4)."""
-    tested = [entry for entry in results.across if entry.untested is None][:_MOST]
-    if not tested:
+    entries = tested(results)[:_MOST]
+    if not entries:
         figure = canvas(1, 60)
         reason = results.across[0].untested if results.across else "one data set allows no inference to others"
         nothing(figure.subplots(), "\n".join(textwrap.wrap(f"Nothing tested over data sets: {reason}", 44)))
         return figure
-    stars = any(row.stars for entry in tested for row in entry.candidates)
-    parts = (_NEMENYI * any(entry.nemenyi for entry in tested), _STARS * stars, _beside(tested, names))
-    warned = "".join(f" {capital(text)}." for entry in tested for text in entry.warnings)
-    columns = 1 if max(len(entry.candidates) for entry in tested) <= _ONE_COLUMN else 2
-    heights = [_height(entry) for entry in tested]
-    figure = canvas(columns, sum(heights) + 7 * len(tested), note=_NOTE + "".join(parts) + warned)
-    axes = figure.subplots(len(tested), 1, squeeze=False, height_ratios=heights).ravel()
-    for ax, entry, height in zip(axes, tested, heights, strict=True):
+    stars = any(row.stars for entry in entries for row in entry.candidates)
+    parts = (_NEMENYI * any(entry.nemenyi for entry in entries), _STARS * stars, _beside(entries, names))
+    warned = "".join(f" {capital(text)}." for entry in entries for text in entry.warnings)
+    columns = 1 if max(len(entry.candidates) for entry in entries) <= _ONE_COLUMN else 2
+    heights = [_height(entry) for entry in entries]
+    figure = canvas(columns, sum(heights) + 7 * len(entries), note=_NOTE + "".join(parts) + warned)
+    axes = figure.subplots(len(entries), 1, squeeze=False, height_ratios=heights).ravel()
+    for ax, entry, height in zip(axes, entries, heights, strict=True):
         _draw(ax, entry, _frame(entry, 85 * columns - 4, names), names, look)
         ax.set_ylim(height, 0)
         ax.set_title(short(titled(entry, results, names), 46 * columns))

@@ -53,6 +53,8 @@ class Figure:
     draw: Callable[[Results, Names, Look], Canvas]
     caption: str
     alternative: str
+    has: Callable[[Results], bool] = lambda _: True
+    """Whether there is anything to show; a page leaves out what would only say why it is empty."""
 
 
 def _pareto(axis: pareto.Axis, caption: str, cost: str) -> Figure:
@@ -84,16 +86,19 @@ FIGURES: dict[str, Figure] = {
         effects.effects,
         "What each factor does when all others are averaged over, and at each level of another factor.",
         "Effects of augmentations and recipes with their intervals, on the whole and for each model.",
+        lambda results: bool(results.factorial),
     ),
     "critical_difference": Figure(
         critical.critical_difference,
         "Mean ranks over data sets (Demsar 2006); bars join candidates that no pair test tells apart.",
         "Critical difference diagram: candidates on a line of mean ranks, the best on the right.",
+        lambda results: bool(critical.tested(results)),
     ),
     "data_amount": Figure(
         amounts.data_amount,
         "Recipes that differ in the number of training images alone; validation and test images are the same.",
         "The metric against the number of training images on a logarithmic axis, one line per model.",
+        lambda results: bool(amounts.by_amount(results)),
     ),
     "curves": Figure(
         training.curves,
