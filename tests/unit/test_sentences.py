@@ -43,8 +43,8 @@ def test_better_on_these_images_only_names_the_limit():
     english, japanese = said(**changes)
     assert english.endswith(
         "For new images it is not shown: there the interval is [−0.10, 1.90]. The test set, not the seeds, is the "
-        "limit: twice the seeds would shrink this interval by 8%, twice the test images by 27%. To find a difference of "
-        "0.50 points for new images takes about 130,000 test images at these seeds."
+        "limit: twice the seeds would shrink this interval by 8%, twice the test images by 27%. To find a difference "
+        "of 0.50 points for new images takes about 130,000 test images at these seeds."
     )
     assert japanese.endswith(
         "新しい画像に対しては、この差は示されていない（95%信頼区間−0.10〜1.90）。区間の幅を主に決めているのは、シード数ではなく"
