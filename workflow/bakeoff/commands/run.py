@@ -44,11 +44,17 @@ def run(context: typer.Context, study: StudyFile = DEFAULT_STUDY) -> None:
     if not Path("Snakefile").is_file():
         command += ["--snakefile", str(PACKAGE.parent.parent / "Snakefile")]
     if sys.stdout.isatty():
-        raise SystemExit(_live(command, loaded))
+        raise SystemExit(_live(command, loaded, _cores(context.args)))
     raise SystemExit(subprocess.run(command, check=False).returncode)
 
 
-def _live(command: list[str], study: Study) -> int:
+def _cores(arguments: list[str]) -> int | None:
+    """The cores that snakemake is given, None where it takes all."""
+    given = re.search(r"(?:^|\s)(?:--cores[ =]|-c ?)(\d+)(?:\s|$)", " ".join(arguments))
+    return int(given[1]) if given else None
+
+
+def _live(command: list[str], study: Study, cores: int | None = None) -> int:
     """Snakemake's lines above, the study below, once jobs begin; returns Snakemake's exit status."""
     from rich.console import Console
 
@@ -67,7 +73,7 @@ def _live(command: list[str], study: Study) -> int:
             while process.poll() is None and not begun.wait(0.2):
                 pass
             if process.poll() is None:
-                _show(process, Watcher(Grid(study)), console)
+                _show(process, Watcher(Grid(study), cores), console)
         except KeyboardInterrupt:
             console.print("Snakemake stops its jobs; what is done is kept.")  # the terminal sent it the same signal
         status = process.wait()
