@@ -138,9 +138,25 @@ def test_a_figure_inside_is_the_same_drawing(tmp_path: Path) -> None:
     )
     uri = str(embedded.svg(path))
     assert uri.startswith("data:image/svg+xml,")
-    assert not set('"<>#&\n') & set(uri)
+    assert not set('"#&\n') & set(uri)
     (shape,) = ElementTree.fromstring(unquote(uri.partition(",")[2]))
     assert shape.attrib == {"d": "M 1.23 2 L 3.5 4", "transform": "scale(0.015625)", "style": "fill: #abc"}
+
+
+def test_letters_of_a_figure_stay_where_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "a.svg"
+    path.write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"><defs>'
+        '<path id="DejaVuSans-30" d="M 0 0"/></defs><g id="text_1"><use xlink:href="#DejaVuSans-30"/>'
+        '<use xlink:href="#DejaVuSans-30" transform="translate(63.623047 0)"/>'
+        '<use xlink:href="#DejaVuSans-30" transform="translate(1.5 7.25)"/></g></svg>'
+    )
+    root = ElementTree.fromstring(unquote(str(embedded.svg(path)).partition(",")[2]))
+    (shape,) = root.iterfind(".//*[@id]")
+    assert shape.tag.endswith("path")
+    name = f"#{shape.get('id')}"
+    uses = [dict(use.attrib) for use in root.iter() if use.tag.endswith("use")]
+    assert uses == [{"href": name}, {"href": name, "x": "63.62"}, {"href": name, "x": "1.5", "y": "7.25"}]
 
 
 def test_large_pictures_are_shrunk(tmp_path: Path) -> None:

@@ -259,7 +259,8 @@ def report(
         from bakeoff.grid import Grid
         from bakeoff.study import load
 
-        settings = Grid(load(study)).report_spec
+        files = [] if study == DEFAULT_STUDY else [study.as_posix()]
+        settings = Grid(load(study)).report_spec | {"files": files}
     else:
         settings = parse_spec(spec)
     print(step.run(settings, code or stages.report()))

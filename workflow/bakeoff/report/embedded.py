@@ -20,22 +20,30 @@ _JPEG_FROM = 40
 """From this size on a photograph is smaller as JPEG; what is smaller must stay exact to be seen at all."""
 
 _USELESS = re.compile(r"<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|<metadata>.*?</metadata>", re.DOTALL)
-_PATH = re.compile(r'(?<= d=")[^"]*')
+# A letter is a use of its shape, so that uses are what there is most of.
+_USE = re.compile(r'(<use [^>]*?)transform="translate\((\S+)(?: (\S+))?\)"')
+_NUMBERS = re.compile(r'(?<= (?:d|x|y)=")[^"]*|(?<= points=")[^"]*|(?<="translate\()[^)]*')
 _LONG = re.compile(r"(\d+\.\d\d)\d+")
 _SPACE = re.compile(r"\s+")
+_ID = re.compile(r' id="([^"]*)"')
+_REFERENCE = re.compile(r'(?<=href="#)[^"]*|(?<=url\(#)[^)]*')
 # In an attribute within double quotes these may stand as they are; the rest is percent-encoded.
-_SAFE = " !$'()*+,-./:;=?@[]^_`{|}~"
+_SAFE = " !$'()*+,-./:;<=>?@[]^_`{|}~"
 
 
 def svg(path: Path) -> Markup:
-    """A figure's file, without what is not seen: remarks, line ends, and digits of its paths below 1/100 pt.
+    """A figure's file, without what is not seen: remarks, line ends, long names, digits of places below 1/100 pt.
 
     Percent-encoded text is a fifth shorter than base64 of the same. It needs no escaping between double quotes, and
     escaped apostrophes would be what there is most of.
     """
-    text = _USELESS.sub("", path.read_text(encoding="utf-8"))
-    text = _PATH.sub(lambda match: _LONG.sub(r"\1", match[0]), text)
-    text = _SPACE.sub(" ", text).replace("> <", "><").strip()
+    text = _USELESS.sub("", path.read_text(encoding="utf-8")).replace("xlink:href=", "href=")
+    text = _USE.sub(lambda use: f'{use[1]}x="{use[2]}"' + (f' y="{use[3]}"' if use[3] not in (None, "0") else ""), text)
+    text = _NUMBERS.sub(lambda match: _LONG.sub(r"\1", match[0]), text)
+    short = {name: f"{number:x}" for number, name in enumerate(dict.fromkeys(_REFERENCE.findall(text)))}
+    text = _ID.sub(lambda match: f' id="{short[match[1]]}"' if match[1] in short else "", text)
+    text = _REFERENCE.sub(lambda match: short[match[0]], text)
+    text = _SPACE.sub(" ", text).replace("> <", "><").replace('" />', '"/>').strip()
     if "'" not in text:
         text = text.replace('"', "'")
     return Markup(f"data:image/svg+xml,{quote(text, safe=_SAFE)}")

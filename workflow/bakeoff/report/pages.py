@@ -14,6 +14,8 @@ from bakeoff.report.tabular import Column, Table, build, by_dataset
 from bakeoff.report.text import NONE, Names, Unit, capital, metric_name
 
 _ERRORS = 8
+_PICTURES = 160
+"""On all pages, so that a large study's report stays one that can be sent."""
 _CLASSES = 5
 
 
@@ -179,9 +181,10 @@ def _taken_for(matrix: Confusion, true: int) -> str:
 
 def _sheets(diagnoses: Sequence[Diagnosis], results: Results, names: Names) -> list[Sheet]:
     found = []
+    each = min(_ERRORS, max(2, _PICTURES // len({(cell.dataset, cell.model) for cell in results.cells})))
     for diagnosis in diagnoses:
         pixels = results.diagnostics.pictures.get(diagnosis.dataset, {})
-        shown = [mistake for mistake in diagnosis.worst if mistake.example_id in pixels][:_ERRORS]
+        shown = [mistake for mistake in diagnosis.worst if mistake.example_id in pixels][:each]
         pictures = [_picture(mistake, embedded.picture(pixels[mistake.example_id])) for mistake in shown]
         place = ", ".join(map(names, (diagnosis.dataset, diagnosis.augmentation)))
         found += [Sheet(place, pictures)] if pictures else []
