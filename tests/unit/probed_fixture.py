@@ -24,7 +24,15 @@ def probed(cell: Json) -> Json:
     judged = {"reason": None, **{name: {"mean": 0.2, **SPREAD} for name in numbers}}
     judged |= {"runs_above_random": 4, "n_images": 32, "layer": "conv2"}
     place = {axis: cell[axis] for axis in ("dataset", "model", "augmentation", "recipe")}
-    return {**place, "n_runs": 5, "robustness": robustness, "faithfulness": dict.fromkeys(METHODS, judged)}
+    return {**place, "n_runs": 5, "robustness": robustness, "faithfulness": dict.fromkeys(METHODS, judged),
+            "verification": _verified()}  # fmt: skip
+
+
+def _verified() -> Json:
+    rates = [{"far": 0.1, "mean": 0.95, **SPREAD}, {"far": 1e-4, "mean": None, "std": None, "n": 0}]
+    pairs = {"identities": 10, "genuine_pairs": 9_876, "impostor_pairs": 91_149}
+    means = {name: {"mean": 0.9, **SPREAD} for name in ("auc", "eer", "accuracy")}
+    return {"reason": None, **pairs, **means, "tar_at_far": rates}
 
 
 def looks(cells: int, rng: np.random.Generator) -> dict[str, Any]:

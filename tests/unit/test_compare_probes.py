@@ -89,6 +89,28 @@ def test_explanations_that_a_net_has_none_of_have_a_reason(tree: Tree) -> None:
     assert found["difference"] == {"mean": pytest.approx(0.6), "std": pytest.approx(0), "n": 3}
 
 
+def test_verifications_are_gathered_over_seeds_and_belong_to_their_probe(tree: Tree) -> None:
+    def write(folder: Path, value: float, **changes: Any) -> None:
+        probe = read_record(folder / f"probe-{spec_digest(PROBE)}" / "probe.json", "probe")
+        rates = [{"far": 0.1, "value": value}, {"far": 1e-4, "value": None}]
+        body = {"identities": 10, "genuine_pairs": 5, "impostor_pairs": 9, "tar_at_far": rates, "reason": None}
+        body |= {"auc": {"value": value}, "eer": {"value": 0.1}, "best_threshold": {"accuracy": {"value": 0.5}}}
+        path = folder / f"probe-{spec_digest(PROBE)}" / "verification" / "verification.json"
+        write_record(path, "verification", {}, CODE, body | {"probe_digest": probe["record_digest"]} | changes)
+
+    assert [cell["verification"] for cell in diagnosed(tree)] == [None, None]
+    for cell in tree.cells:
+        cell["probe"]["verification"] = CODE
+        for seed in range(3):
+            write(tree.folder(cell["model"], seed), 0.7 + 0.1 * seed)
+    found = diagnosed(tree)[0]["verification"]
+    assert (found["auc"]["mean"], found["auc"]["n"]) == (pytest.approx(0.8), 3)
+    assert (found["tar_at_far"][1]["mean"], found["tar_at_far"][1]["far"]) == (None, 1e-4)
+    write(tree.folder("lenet5", 1), 0.7, probe_digest="of another")
+    with pytest.raises(Refused, match=r"verification\.json: was made from another probe\.json"):
+        tree.run()
+
+
 def test_the_audit_of_the_data_is_in_the_comparison(tree: Tree) -> None:
     (entry,) = tree.run()["data"]
     assert (entry["dataset"], entry["audit"]) == ("digits", None)

@@ -13,7 +13,7 @@ from bakeoff.provenance import PACKAGE, import_closure
 
 STEPS = ("data", "audit", "train", "profile", "evaluate", "probe", "combine", "compare", "report")
 # What a step runs besides its step.py, for another rule.
-BESIDE = {"combine": ("bakeoff.combine.costs",)}
+BESIDE = {"combine": ("bakeoff.combine.costs",), "evaluate": ("bakeoff.evaluate.verification_output",)}
 PLUGINS = (
     "data.sources",
     "data.library",
@@ -31,7 +31,6 @@ COMMANDS = {
     "bakeoff.cells",
     "bakeoff.cli",
     "bakeoff.commands.audit",
-    "bakeoff.commands.checks",
     "bakeoff.commands.compare",
     "bakeoff.compare.csvfile",
     "bakeoff.compare.outside",
@@ -44,6 +43,7 @@ COMMANDS = {
     "bakeoff.report.terminal",
     "bakeoff.datasets",
     "bakeoff.commands",
+    "bakeoff.commands.checks",
     "bakeoff.commands.doctor",
     "bakeoff.commands.library",
     "bakeoff.commands.machine",
@@ -59,13 +59,7 @@ COMMANDS = {
     "bakeoff.commands.watch",
     "bakeoff.entries",
     "bakeoff.estimate",
-    "bakeoff.evaluate.verification",
-    "bakeoff.evaluate.verification_bootstrap",
-    "bakeoff.evaluate.verification_curve",
-    "bakeoff.evaluate.verification_file",
     "bakeoff.evaluate.verification_onnx",
-    "bakeoff.evaluate.verification_output",
-    "bakeoff.evaluate.verification_pairs",
     "bakeoff.grid",
     "bakeoff.plan",
     "bakeoff.problems",

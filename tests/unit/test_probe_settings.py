@@ -41,6 +41,17 @@ def test_methods_are_known_and_named_once(methods: list[str], complaint: str) ->
         study(probe={"explain_methods": methods})
 
 
+def test_verification_needs_embeddings_and_changes_no_metric() -> None:
+    with pytest.raises(UserError, match=r"evaluate\.verification: compares embeddings; add probe: \{emb"):
+        study(evaluate={"verification": True})
+    of = grid(evaluate={"verification": True}, probe={"embeddings": True})
+    without = grid(probe={"embeddings": True})
+    assert of.evaluate_spec == without.evaluate_spec
+    assert (len(of.verifications()), without.verifications()) == (len(of.probes()), [])
+    assert {cell["probe"]["verification"] for cell in of.compare_spec()["cells"]} == {of.verification_code}
+    assert {cell["probe"]["verification"] for cell in without.compare_spec()["cells"]} == {None}
+
+
 def test_another_method_is_another_probe_and_trains_nothing() -> None:
     one, other = grid(probe={"explain": 4}), grid(probe={"explain": 4, "explain_methods": ["gradcam"]})
     assert one.cells == other.cells

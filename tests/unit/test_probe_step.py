@@ -12,6 +12,9 @@ import pytest
 import torch
 
 from bakeoff.combine import step as combine
+from bakeoff.errors import Refused, UserError
+from bakeoff.evaluate import verification_output
+from bakeoff.evaluate.verification import Options
 from bakeoff.probe import corruptions, step
 from bakeoff.probe.restore import restore
 from bakeoff.provenance import check_files, read_record, spec_digest
@@ -79,6 +82,39 @@ def test_embeddings_come_with_their_images(run: Path, digits: Path, tmp_path: Pa
         classifier = list(restore(run, digits).net.modules())[-1]
         logits = classifier(torch.from_numpy(found["embeddings"])).detach().numpy()
         assert logits == pytest.approx(own["logits"], abs=1e-4)
+    with np.load(tmp_path / "embeddings_val.npz") as found, np.load(run / "predictions.npz") as own:
+        assert np.array_equal(found["example_id"], own["val_example_id"])
+
+
+def test_embeddings_are_verified_with_a_threshold_of_the_validation_images(
+    run: Path, digits: Path, tmp_path: Path
+) -> None:
+    probe(run, digits, tmp_path, embeddings=True)
+    body = verification_output.of_probe(tmp_path / "probe.json", Options(resamples=100), tmp_path / "out", CODE)
+    record = read_record(tmp_path / "out" / "verification.json", "verification", code=CODE)
+    check_files(tmp_path / "out" / "verification.json", record)
+    assert record["probe_digest"] == read_record(tmp_path / "probe.json", "probe")["record_digest"]
+    assert (record["model"], record["reason"], record["identities"]) == ("lenet5", None, 10)
+    assert record["best_threshold"]["chosen_on"] == "validation"
+    assert body["auc"]["lo"] < body["auc"]["value"] < body["auc"]["hi"]
+    assert body["auc"]["value"] > 0.8
+    assert (tmp_path / "out" / "roc.svg").read_text().startswith("<?xml")
+    (tmp_path / "embeddings.npz").write_bytes(b"others")
+    with pytest.raises(Refused, match=r"embeddings\.npz: is not the file"):
+        verification_output.of_probe(tmp_path / "probe.json", Options(), None)
+
+
+def test_what_keeps_no_embeddings_is_not_verified(
+    run: Path, digits: Path, tmp_path: Path, train_run: Callable[..., Path]
+) -> None:
+    probe(run, digits, tmp_path / "none")
+    with pytest.raises(UserError, match=r"keeps no embeddings; the study must say probe: \{embeddings: true\}"):
+        verification_output.of_probe(tmp_path / "none" / "probe.json", Options(), None)
+    diverged = train_run(tmp_path / "run", **{**RECIPE, "optimizer": "sgd", "lr": 1e30})
+    probe(diverged, digits, tmp_path / "probe", embeddings=True)
+    body = verification_output.of_probe(tmp_path / "probe" / "probe.json", Options(), tmp_path / "out", CODE)
+    assert body["reason"] == "its run diverged"
+    assert read_record(tmp_path / "out" / "verification.json", "verification")["files"] == {}
 
 
 def test_explanations_are_judged_beside_random_maps(run: Path, digits: Path, tmp_path: Path) -> None:

@@ -32,6 +32,9 @@ def test_robustness_and_faithfulness_have_a_section(tmp_path: Path) -> None:
     assert "+0.200 ± 0.010" in html
     assert "4 of 5" in html
     assert html.count("HiResCAM") > html.count("SHAP") > 1
+    assert "Verification by embeddings" in html
+    assert "9,876 / 91,149" in html
+    assert "TAR, %, at FAR 0.0001" in html
     assert 'id="corruptions"' in html
     assert 'id="explanations"' in html
 

@@ -107,7 +107,8 @@ class Grid(Datasets):
         """The digests that the probes of a cell's runs carry; None where there are none."""
         if isinstance(cell, Combined) or not self.study.probe.wanted or not self.is_net(cell.model):
             return None
-        return {"spec": self.probe_digest, "code": self.probe_code(cell.model)}
+        verified = self.verification_code if self.study.evaluate.verification else None
+        return {"spec": self.probe_digest, "code": self.probe_code(cell.model), "verification": verified}
 
     def _probe_path(self, run_dir: Path) -> Path:
         return run_dir / f"probe-{self.probe_digest}" / "probe.json"
@@ -288,12 +289,21 @@ class Grid(Datasets):
     @property
     def evaluate_spec(self) -> Json:
         """What the evaluation depends on besides the run."""
-        return self.study.evaluate.model_dump(mode="json")
+        return self.study.evaluate.model_dump(mode="json", exclude={"verification"})
 
     @cached_property
     def evaluate_code(self) -> str:
         """Digest of what `evaluate` runs."""
         return stages.evaluate()
+
+    @cached_property
+    def verification_code(self) -> str:
+        """Digest of what `verification` runs."""
+        return stages.verification()
+
+    def verifications(self) -> list[Path]:
+        """The records of all verifications; none unless the study asks for them."""
+        return [layout.verification_path(path) for path in self.probes() if self.study.evaluate.verification]
 
     def compare_spec(self, partial: bool = False) -> Json:
         """What the comparison depends on besides the runs: the grid, the questions, the digests to expect."""

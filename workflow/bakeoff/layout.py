@@ -13,6 +13,7 @@ DATA = "results/data/{dataset}-{spec}"
 CELL = "results/runs/{dataset}/{model}/{augmentation}/{recipe}-{spec}"
 RUN = f"{CELL}/seed{{seed}}"
 PROBE = f"{RUN}/probe-{{probe}}"
+VERIFICATION = f"{PROBE}/verification/verification.json"
 TUNING = "results/tuning/{dataset}/{model}/{augmentation}/{recipe}-{spec}/tuning.json"
 PROFILE = "results/profiles/{model}-{spec}.json"
 STUDY = "results/{study}"
@@ -36,6 +37,11 @@ def run_dir(dataset: str, model: str, augmentation: str, recipe: str, spec: str,
 def tuning_path(dataset: str, model: str, augmentation: str, recipe: str, spec: str) -> Path:
     """File of a cell's search for settings."""
     return Path(TUNING.format(dataset=dataset, model=model, augmentation=augmentation, recipe=recipe, spec=spec))
+
+
+def verification_path(probe: Path) -> Path:
+    """File of the verification of a probe's embeddings, by the probe's record."""
+    return probe.parent / "verification" / "verification.json"
 
 
 def profile_path(model: str, spec: str) -> Path:

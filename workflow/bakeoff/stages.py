@@ -65,6 +65,12 @@ def combine() -> str:
 
 
 @cache
+def verification() -> str:
+    """Digest for verifications of the embeddings of probes."""
+    return code_digest("bakeoff.evaluate.verification_output")
+
+
+@cache
 def compare() -> str:
     """Digest for comparisons."""
     return code_digest("bakeoff.compare.step")

@@ -311,6 +311,19 @@ def _reference_problems(parts: Mapping[str, Any], axes: Mapping[str, list[Any]])
         if not lo <= reference.value <= (math.inf if hi is None else hi):
             hint = "; 94.9 % is written 0.949" if METRICS[metric].unit == "fraction" else ""
             yield ("reference", i, "value"), f"{reference.value:g} is out of the range of {metric}{hint}"
+    if len(axes) == 5 and "exclude" in parts:
+        yield from _vain_references(parts, axes)
+
+
+def _vain_references(parts: Mapping[str, Any], axes: Mapping[str, list[Any]]) -> Iterator[Problem]:
+    """Published values of cells that are left out."""
+    grid = ("dataset", "model", "augmentation", "recipe")
+    there = {tuple(place[axis] for axis in grid) for place in places(axes, parts["exclude"])}
+    for i, reference in enumerate(parts.get("reference", [])):
+        wanted = tuple(getattr(reference, axis) for axis in grid)
+        known = all(value is None or value in axes[axis] for axis, value in zip(grid, wanted, strict=True))
+        if known and not any(all(w in (None, v) for w, v in zip(wanted, place, strict=True)) for place in there):
+            yield ("reference", i), "stands for no run of this study: what it names is excluded"
 
 
 def _twice(key: str, values: list[Any]) -> Iterator[Problem]:

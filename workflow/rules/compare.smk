@@ -9,6 +9,7 @@ rule compare:
         predictions=ancient(GRID.run_files(["predictions.npz"])),
         profiles=GRID.profiles(),
         probes=GRID.probes(),
+        verifications=GRID.verifications(),
         data=[folder / "manifest.json" for folder in GRID.data_dirs()],
         audits=GRID.audits(),
     output:

@@ -26,3 +26,26 @@ rule probe:
         "python -m bakeoff probe --spec {params.spec:q} --code {params.code:q}"
         " --run $(dirname {input.record:q}) --data $(dirname {input.data:q})"
         " --out $(dirname {output.record:q}) 2> {log:q}"
+
+
+# Its embeddings compared pair by pair: only where the study asks for it. Numpy only, so the probe's GPU is free by then.
+rule verification:
+    input:
+        record=f"{layout.PROBE}/probe.json",
+    output:
+        record=layout.VERIFICATION,
+    log:
+        "logs/verification/{dataset}/{model}/{augmentation}/{recipe}-{spec}/seed{seed}-{probe}.log",
+    benchmark:
+        "logs/verification/{dataset}/{model}/{augmentation}/{recipe}-{spec}/seed{seed}-{probe}.tsv"
+    conda:
+        "../../envs/bakeoff.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        code=GRID.verification_code,
+    shell:
+        "python -m bakeoff verification {input.record:q} --code {params.code:q}"
+        " --out $(dirname {output.record:q}) > {log:q} 2>&1"

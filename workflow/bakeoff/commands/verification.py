@@ -8,9 +8,14 @@ from typing import Annotated
 
 import typer
 
+from bakeoff.commands.options import Code
+from bakeoff.errors import UserError
+
 
 def verification(
-    embeddings: Annotated[Path, typer.Argument(help=".npz with embeddings [N, D], identity [N] and perhaps ids [N].")],
+    embeddings: Annotated[
+        Path, typer.Argument(help=".npz with embeddings [N, D], identity [N], perhaps ids [N]; or probe.json.")
+    ],
     pairs: Annotated[Path | None, typer.Option(help="CSV with columns a, b (ids); without it, all pairs.")] = None,
     validation: Annotated[Path | None, typer.Option(help=".npz whose pairs choose the best threshold.")] = None,
     thresholds: Annotated[str, typer.Option(help="Of the table.")] = "0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9,1.0",
@@ -19,6 +24,7 @@ def verification(
     seed: Annotated[int, typer.Option(help="Of these draws.", min=0)] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for the record, tables and figure.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all numbers as JSON.")] = False,
+    code: Code = None,
 ) -> None:
     """Tell how well embeddings recognise identities: cosine similarity of pairs, ROC, TAR at FAR, EER, thresholds."""
     from bakeoff.evaluate import verification_output
@@ -28,7 +34,12 @@ def verification(
     options = Options(
         numbers(thresholds, "--thresholds", -1, 1), numbers(far, "--far", 1e-9, 1), resamples=resamples, seed=seed
     )
-    body = verification_output.run(embeddings, pairs, validation, options, out)
+    if embeddings.suffix == ".json":
+        if pairs or validation:
+            raise UserError("verification: a probe's record brings its pairs and its validation images; give neither")
+        body = verification_output.of_probe(embeddings, options, out, code)
+    else:
+        body = verification_output.run(embeddings, pairs, validation, options, out, code)
     print(json.dumps(body, indent=1, allow_nan=False) if as_json else verification_output.describe(body, options))
 
 

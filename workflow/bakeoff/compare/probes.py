@@ -27,14 +27,17 @@ def probes(inputs: CompareInput, loaded: Loaded, results: Path) -> list[Json]:
     for cell in inputs.cells:
         if cell.probe is None:
             continue
-        records = [r for run in loaded.done(cell) if (r := _read(cell, run.seed, results, inputs.partial)) is not None]
-        if not records:
+        read = {run.seed: _read(cell, run.seed, results, inputs.partial) for run in loaded.done(cell)}
+        by_seed = {seed: record for seed, record in read.items() if record is not None}
+        if not by_seed:
             continue
+        records = list(by_seed.values())
         place: Json = dict(zip(AXES, cell.key, strict=True))
         said = {
             "n_runs": len(records),
             "robustness": _robustness([record["corruptions"] for record in records]),
             "faithfulness": _faithfulness([record["explain"] for record in records]),
+            "verification": _verification(cell, [folder_of(cell, seed, results) for seed in by_seed], inputs.partial),
         }
         found.append(place | said)
     return found
@@ -88,6 +91,35 @@ def _of_method(runs: Sequence[Json]) -> Json:
         "layer": known[0]["layer"],
         **{name: mean_and_std([run[name] for run in known]) for name in numbers},
         "runs_above_random": sum(run["gain"] > 2 * max(run["gain_se"], run["random_sd"]) for run in known),
+    }
+
+
+def _verification(cell: Cell, folders: Sequence[Path], partial: bool) -> Json | None:
+    """Over seeds; the counts of pairs are those of every run, which have the same test images."""
+    if cell.probe is None or cell.probe.verification is None:
+        return None
+    runs = []
+    for folder in folders:
+        path = layout.verification_path(folder / "probe.json")
+        if partial and not path.exists():
+            continue
+        record = read_record(path, "verification", code=cell.probe.verification)
+        if record["probe_digest"] != read_record(folder / "probe.json", "probe")["record_digest"]:
+            raise Refused(f"{path}: was made from another probe.json than the one above it; delete it to remake")
+        runs.append(record)
+    known = [run for run in runs if run["reason"] is None]
+    if not known:
+        return {"reason": runs[0]["reason"]} if runs else None
+    return {
+        "reason": None,
+        **{name: known[0][name] for name in ("identities", "genuine_pairs", "impostor_pairs")},
+        "auc": mean_and_std([run["auc"]["value"] for run in known]),
+        "eer": mean_and_std([run["eer"]["value"] for run in known]),
+        "accuracy": mean_and_std([run["best_threshold"]["accuracy"]["value"] for run in known]),
+        "tar_at_far": [
+            {"far": each["far"], **mean_and_std([run["tar_at_far"][i]["value"] for run in known])}
+            for i, each in enumerate(known[0]["tar_at_far"])
+        ],
     }
 
 

@@ -122,10 +122,12 @@ class ProfileRef(_Settings):
 
 
 class ProbeRef(_Settings):
-    """The digests that the probes of a cell's runs must carry."""
+    """The digests that the probes of a cell's runs must carry, and the verifications of their embeddings."""
 
     spec: Digest12
     code: Digest16
+    verification: Digest16 | None = None
+    """None where the study asks for none."""
 
 
 class Place(_Settings):

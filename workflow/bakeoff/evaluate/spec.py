@@ -25,6 +25,8 @@ class EvaluateSettings(BaseModel):
     """The class of two that counts as positive, by default the second. Only data sets with two classes heed it."""
     worst: Annotated[int, Field(ge=0, le=1000, strict=True)] = 24
     """How many of the most confident errors are listed."""
+    verification: bool = False
+    """Whether the embeddings of probe.embeddings are compared pair by pair, the classes taken for identities."""
 
     @field_validator("metrics")
     @classmethod

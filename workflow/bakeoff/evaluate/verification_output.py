@@ -9,31 +9,80 @@ from pathlib import Path
 
 import numpy as np
 
+from bakeoff.errors import UserError
 from bakeoff.evaluate import verification_file as files
 from bakeoff.evaluate.verification import Options, Verification, verify
 from bakeoff.evaluate.verification_curve import Curve
 from bakeoff.evaluate.verification_pairs import GRID
-from bakeoff.provenance import PACKAGE, Json, code_digest, environment, sha256, whole, write_record
+from bakeoff.provenance import (
+    PACKAGE,
+    Json,
+    check_files,
+    code_digest,
+    environment,
+    read_record,
+    sha256,
+    whole,
+    write_record,
+)
 
 TABLES = ("thresholds.csv", "roc.csv", "roc.svg")
 
 
-def run(embeddings: Path, pairs: Path | None, validation: Path | None, options: Options, out: Path | None) -> Json:
-    """Verify the images of a file, write everything to the folder `out` where one is given, and return the numbers."""
+def run(
+    embeddings: Path,
+    pairs: Path | None,
+    validation: Path | None,
+    options: Options,
+    out: Path | None,
+    code: str | None = None,
+    about: Json | None = None,
+) -> Json:
+    """Verify the images of a file, write everything to the folder `out` where one is given, and return the numbers.
+
+    `about` goes into the record as well.
+    """
     images = files.read_embeddings(embeddings)
     subject = files.all_pairs(images) if pairs is None else files.listed_pairs(images, pairs)
     chooser = None if validation is None else files.all_pairs(files.read_embeddings(validation))
     found = verify(subject, options, chooser)
     inputs = {"embeddings": embeddings, "pairs": pairs, "validation": validation}
     body = {
+        **(about or {}),
         "inputs": {name: path and {"file": path.name, "sha256": sha256(path)} for name, path in inputs.items()},
         "images": len(images.ids),
         "dimensions": images.vectors.shape[1],
         **_body(found),
     }
     if out is not None:
-        _write(out, found, body, options)
+        _write(out, found, body, options, code)
     return body
+
+
+def of_probe(path: Path, options: Options, out: Path | None, code: str | None = None) -> Json:
+    """The same for the embeddings that the probe of this record kept: its threshold is chosen on validation images.
+
+    Of a probe without embeddings the record has nothing but the `reason`. Raises Refused for files that are not those
+    of the record, UserError where the probe was not asked for embeddings.
+    """
+    record = read_record(path, "probe")
+    names = {name: record[name] for name in ("dataset", "model", "augmentation", "recipe", "seed")}
+    kept = {**names, "probe_digest": record["record_digest"], "reason": _no_embeddings(path, record)}
+    if kept["reason"]:
+        if out is not None:
+            _record(out, {**kept}, options, code, [])
+        return kept
+    check_files(path, record, "embeddings.npz", "embeddings_val.npz")
+    return run(path.parent / "embeddings.npz", None, path.parent / "embeddings_val.npz", options, out, code, kept)
+
+
+def _no_embeddings(path: Path, record: Json) -> str | None:
+    if record["status"] != "done":
+        return f"its run {record['status']}"
+    if record["embeddings"] is None:
+        raise UserError(f"{path}: keeps no embeddings; the study must say probe: {{embeddings: true}}")
+    reason: str | None = record["embeddings"]["reason"]
+    return reason
 
 
 def _body(found: Verification) -> Json:
@@ -68,16 +117,18 @@ def _body(found: Verification) -> Json:
     }
 
 
-def _write(out: Path, found: Verification, body: Json, options: Options) -> None:
+def _write(out: Path, found: Verification, body: Json, options: Options, code: str | None) -> None:
     rows = body["thresholds"]
     _table(out / "thresholds.csv", list(rows[0]), (row.values() for row in rows))
     _table(out / "roc.csv", ["threshold", "far", "tar", "accuracy"], _points(found.roc))
     _draw(out / "roc.svg", found)
-    code = code_digest("bakeoff.evaluate.verification_output")
+    _record(out, body, options, code, [out / name for name in TABLES])
+
+
+def _record(out: Path, body: Json, options: Options, code: str | None, files: list[Path]) -> None:
+    code = code or code_digest("bakeoff.evaluate.verification_output")
     body = {**body, "environment": environment(["numpy", "scipy", "matplotlib"])}
-    write_record(
-        out / "verification.json", "verification", asdict(options), code, body, [out / name for name in TABLES]
-    )
+    write_record(out / "verification.json", "verification", asdict(options), code, body, files)
 
 
 def _table(path: Path, head: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
@@ -130,6 +181,8 @@ def _values(found: Verification) -> list[float]:
 
 def describe(body: Json, options: Options) -> str:
     """The numbers in a few lines, rates in per cent."""
+    if body.get("reason"):
+        return f"No verification: {body['reason']}"
     best = body["best_threshold"]
     lines = [
         f"{body['images']:,} images of {body['identities']:,} identities: "

@@ -68,8 +68,8 @@ def _answers(net: Restored, settings: ProbeSettings, out: Path) -> tuple[Json, l
         found["explain"], drawn = _explained(net, settings, out / "explain.npz")
         files += [drawn] if drawn else []
     if settings.embeddings:
-        found["embeddings"], written = _embedded(net, out / "embeddings.npz")
-        files += [written] if written else []
+        found["embeddings"], written = _embedded(net, out)
+        files += written
     return found, files
 
 
@@ -161,15 +161,18 @@ def in_turn(labels: np.ndarray[Any, np.dtype[np.int64]], n: int) -> np.ndarray[A
     return np.lexsort((labels, rank))[:n]
 
 
-def _embedded(net: Restored, path: Path) -> tuple[Json, Path | None]:
-    """Features of the test images, or why the network has none."""
-    try:
-        features = embeddings.embed(net.net, net.normalise, net.pixels("test"), _BATCH)
-    except UserError as error:
-        return {"dimensions": None, "reason": str(error)}, None
-    test = net.splits["test"]
-    _save(path, {"example_id": test.ids, "y_true": test.labels, "embeddings": features.numpy()})
-    return {"dimensions": features.shape[1], "reason": None}, path
+def _embedded(net: Restored, out: Path) -> tuple[Json, list[Path]]:
+    """Features of the test images, and of those that a threshold may be chosen on; or why the network has none."""
+    files = {"test": out / "embeddings.npz", "val": out / "embeddings_val.npz"}
+    width = 0
+    for part in _PARTS:
+        try:
+            features = embeddings.embed(net.net, net.normalise, net.pixels(part), _BATCH)
+        except UserError as error:
+            return {"dimensions": None, "reason": str(error)}, []
+        split, width = net.splits[part], features.shape[1]
+        _save(files[part], {"example_id": split.ids, "y_true": split.labels, "embeddings": features.numpy()})
+    return {"dimensions": width, "reason": None}, list(files.values())
 
 
 def _save(path: Path, content: Mapping[str, np.ndarray[Any, Any]]) -> None:

@@ -16,10 +16,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bakeoff.report import (
+    across,
     audits,
     costs,
     embedded,
     explanations,
+    factorial,
     figures,
     interactive,
     lead,
@@ -28,6 +30,7 @@ from bakeoff.report import (
     pages,
     robustness,
     tables,
+    verified,
     words,
 )
 from bakeoff.report.load import Results, Row
@@ -107,6 +110,7 @@ def render(
         spread=measures.spread(results, names),
         robustness=robustness.table(results, names),
         faithfulness=explanations.table(results, names),
+        verification=verified.table(results, names),
         data=audits.sections(results, names),
         coverage=measures.coverage(results, names),
         gaps=list(words.gaps(results, names)),
@@ -128,8 +132,11 @@ def render(
                 "caption": " ".join((figure.caption, *costs.remarks_of(name, results, names))),
             }
             for name, figure in figures.FIGURES.items()
+            if figure.has(results)
         },
-        more_figures=[name for name in figures.FIGURES if name not in _PLACED],
+        more_figures=[name for name, of in figures.FIGURES.items() if name not in _PLACED and of.has(results)],
+        over_datasets=across.tables(results, names),
+        effects=factorial.tables(results, names),
         code=code,
     )
 

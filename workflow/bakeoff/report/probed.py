@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,19 @@ class Faithfulness:
 
 
 @dataclass(frozen=True)
+class Verified:
+    """How well embeddings tell pairs of one class from pairs of two; or a reason. TAR by FAR."""
+
+    reason: str | None
+    genuine: int = 0
+    impostor: int = 0
+    auc: Spread = (None, None)
+    eer: Spread = (None, None)
+    accuracy: Spread = (None, None)
+    tar_at_far: Mapping[float, Spread] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Looks:
     """Where one run looks in K test images: pixels [K, C, S, S], by method maps [K, S, S] 0..255; true and predicted
     classes.
@@ -70,6 +83,7 @@ class Probed:
     robustness: Robustness | None
     faithfulness: Mapping[str, Faithfulness] | None
     """By method."""
+    verification: Verified | None
     looks: Looks | None
 
 
@@ -86,6 +100,7 @@ def load(raw: Sequence[Mapping[str, Any]], pictures: Path) -> list[Probed]:
             robustness=_robustness(cell["robustness"]),
             faithfulness=cell["faithfulness"]
             and {method: _faithfulness(raw) for method, raw in cell["faithfulness"].items()},
+            verification=_verified(cell.get("verification")),
             looks=look,
         )
         for cell, look in zip(raw, looks, strict=True)
@@ -113,6 +128,20 @@ def _faithfulness(raw: Mapping[str, Any]) -> Faithfulness:
         gain=_spread(raw["gain"]),
         runs_above_random=raw["runs_above_random"],
         n_images=raw["n_images"],
+    )
+
+
+def _verified(raw: Mapping[str, Any] | None) -> Verified | None:
+    if raw is None or raw["reason"] is not None:
+        return raw and Verified(raw["reason"])
+    return Verified(
+        reason=None,
+        genuine=raw["genuine_pairs"],
+        impostor=raw["impostor_pairs"],
+        auc=_spread(raw["auc"]),
+        eer=_spread(raw["eer"]),
+        accuracy=_spread(raw["accuracy"]),
+        tar_at_far={each["far"]: _spread(each) for each in raw["tar_at_far"]},
     )
 
 
