@@ -188,6 +188,7 @@ def test_a_status_says_how_a_run_ended(call: Call) -> None:
             "s.csv: line 12: value: '0,94' is no number; write a decimal point",
         ),
         (scores() + "resnet18,5,accuracy,94%\n", "s.csv: line 12: value: '94%' is no number; leave the % away"),
+        (scores() + "resnet18,5,accuracy,1e101\n", "s.csv: line 12: value: '1e101' is too large to compute with"),
         (scores() + "resnet18,one,accuracy,0.9\n", "s.csv: line 12: seed: 'one' is no whole number"),
         (
             scores() + "resnet18,5,accuracy,0.9,more\n",
@@ -258,7 +259,9 @@ def test_a_column_that_nothing_reads_is_named(call: Call) -> None:
 def test_pairs_on_two_test_sets_are_refused_and_splits_that_seeds_share_are_not(call: Call, column: str) -> None:
     values = [[m, s, "accuracy", v, f"h{s}"] for m, by_seed in SCORES.items() for s, v in enumerate(by_seed)]
     header = f"model,seed,metric,value,{column}"
-    assert row(record(call, table(values, header)))["n_pairs"] == 5
+    found = record(call, table(values, header))
+    assert row(found)["n_pairs"] == 5
+    assert any("test images differ among seeds; --split resampled" in warning for warning in found["warnings"])
     values[7][4] = "other"
     assert refusal(call, table(values, header)) == (
         f"s.csv: lines 4 and 9: seed 2 of resnet18 has {column} h2, of resnet34 {column} other: "

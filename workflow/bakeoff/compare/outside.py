@@ -80,7 +80,7 @@ def assemble(
     metric = _metric(scores, request.metric)
     scales, warnings = _scales(scores, metric, request, known)
     rows = [row for row in scores.rows if row.metric in scales]
-    _refuse_other_tests(rows, scores.source)
+    warnings += _test_sets(rows, scores.source, request.settings.get("split") == "resampled")
     if predictions is not None:
         warnings += _matched(rows, scores, predictions, scales)
     questions = _questions(rows, (*scores.axes, *(predictions.axes if predictions else ())), metric, scales, request)
@@ -167,8 +167,8 @@ def _as_metric(row: Score, scale: Scale) -> Metric:
     return Metric(value, scale.unit, scale.direction, why_null=None if value is not None else row.status)
 
 
-def _refuse_other_tests(rows: Sequence[Score], source: str) -> None:
-    """What pairs by data set and seed must be measured on the same images."""
+def _test_sets(rows: Sequence[Score], source: str, resampled: bool) -> list[str]:
+    """What is to be said of test images that differ among seeds. Raises UserError where they differ within a pair."""
     first: dict[tuple[str, int], Score] = {}
     for row in rows:
         if row.test:
@@ -179,6 +179,16 @@ def _refuse_other_tests(rows: Sequence[Score], source: str) -> None:
                     f"{' and '.join(other.test)}, of {shown(row.model)} {' and '.join(row.test)}: "
                     "runs on two test sets do not compare"
                 )
+    tests: dict[str, set[tuple[str, ...]]] = {}
+    for row in first.values():
+        tests.setdefault(row.dataset, set()).add(row.test)
+    several = sorted(dataset for dataset, of_seeds in tests.items() if len(of_seeds) > 1)
+    if resampled or not several:
+        return []
+    return [
+        f"{shown(', '.join(several))}: test images differ among seeds; --split resampled (with --n-train and --n-test) "
+        "takes into account what such runs share"
+    ]
 
 
 def _matched(rows: Sequence[Score], scores: Scores, predictions: Predictions, scales: Mapping[str, Scale]) -> list[str]:

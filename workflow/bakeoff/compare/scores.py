@@ -26,6 +26,9 @@ COLUMNS = (*AXES, "seed", "metric", "value", "status", "direction", "test_hash",
 LONGEST = 200
 """Characters that a name may have."""
 
+LARGEST = 1e100
+"""The squares of larger scores, and sums of them, have no place in a float."""
+
 _STATUSES: Mapping[str, Status] = {
     "": "ok", "ok": "ok", "done": "ok", "failed": "failed", "oom": "failed", "diverged": "diverged",
     "missing": "missing",
@@ -170,6 +173,8 @@ def _value(text: str, where: str) -> float | None:
         else:
             hint = "; leave it empty for a run that failed"
         raise UserError(f"{where}: value: {shown(text)!r} is no number{hint}") from None
+    if LARGEST < abs(value) < math.inf:
+        raise UserError(f"{where}: value: {shown(text)!r} is too large to compute with")
     return value if math.isfinite(value) else None
 
 
