@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from compare_tree import Tree
 from grid_fixture import grid
 from scipy import stats
 
+from bakeoff.compare import table
 from bakeoff.compare.factorial import _contrasts, factorial, repeated
 from bakeoff.compare.families import adjust
+from bakeoff.compare.load import _amount_series
 
 MODELS, AUGMENTATIONS = ("base", "big", "small"), ("none", "flip", "mix")
 NOISE = np.random.default_rng(5).normal(0, 0.002, (3, 3, 2, 5))
@@ -174,3 +178,38 @@ def test_one_contrast_alone_is_the_paired_t_test() -> None:
     test = stats.ttest_rel(values[:, 0], values[:, 1])
     assert found is not None
     assert (found.f, found.p, found.epsilon) == pytest.approx((test.statistic**2, test.pvalue, 1.0))
+
+
+# --- beside the rows ----------------------------------------------------------------------------------------------
+
+
+def test_recipes_are_compared_as_models_are() -> None:
+    """A comparison along recipes within models and augmentations, and one that averages over both."""
+    within = {"factor": "recipe", "baseline": "default"}
+    settings = {"models": MODELS, "augmentations": AUGMENTATIONS, "recipes": ("default", "long")}
+    both = (within, {**within, "within": ["dataset"], "name": "overall"})
+    rows = [row for row in table.rows(*grid(score, **settings, comparisons=both)) if row["candidate"] == "long"]
+    assert len(rows) == 9 + 1
+    one = next(row for row in rows if row["context"] == {"model": "small", "augmentation": "mix"})
+    assert (one["factor"], one["recipe"], one["family_size"]) == ("recipe", "long", 9)
+    assert one["diff"] == pytest.approx(0.005 + (NOISE[2, 2, 1] - NOISE[2, 2, 0]).mean())
+    overall = rows[-1]
+    assert (overall["context"], overall["model"]) == ({}, None)
+    assert overall["diff"] == pytest.approx(0.005 + (NOISE[:, :, 1] - NOISE[:, :, 0]).mean())
+
+
+def test_the_step_writes_the_views_beside_the_rows(tmp_path: Path) -> None:
+    by_seed = {"lenet5": {0: 0.8, 1: 0.81, 2: 0.83}, "resnet18": {0: 0.85, 1: 0.84, 2: 0.86}}
+    found = Tree(tmp_path / "results", by_seed, augmentations=("none", "flip")).run()
+    assert found["across"] == []
+    assert found["factorial"][0]["factors"] == {"model": ["lenet5", "resnet18"], "augmentation": ["none", "flip"]}
+    assert {cell["n_train"] for cell in found["cells"]} == {900}
+
+
+def test_recipes_that_differ_in_their_images_alone_are_one_series() -> None:
+    few, every, longer = (
+        _amount_series({"train_images": amount, "epochs": epochs})
+        for amount, epochs in ((100, 3), ("all", 3), (100, 9))
+    )
+    assert few == every != longer
+    assert _amount_series(None) is None
