@@ -122,13 +122,17 @@ def test_attainment_curves_are_those_of_counting(share, noisy):
     assert all(left[0] < right[0] and left[1] < right[1] for left, right in pairwise(steps))
 
 
-def test_attainment_agrees_with_moocore():
+@pytest.mark.parametrize("share", LEVELS)
+def test_attainment_agrees_with_moocore(share):
     moocore = pytest.importorskip("moocore", reason="moocore is not installed")
     rng = RNG(7)
     scores, costs = rng.random((4, 20)), np.sort(rng.random(4))
     rows = [(costs[k], -scores[k, b], b) for b in range(20) for k in range(4)]
-    theirs = moocore.eaf(np.array([row[:2] for row in rows]), sets=np.array([row[2] for row in rows]), percentiles=[50])
-    assert attainment(costs[:, None], scores, 0.5) == pytest.approx([(x, -y) for x, y, _ in sorted(map(tuple, theirs))])
+    theirs = moocore.eaf(
+        np.array([row[:2] for row in rows]), sets=np.array([row[2] for row in rows]), percentiles=[100 * share]
+    )
+    theirs = theirs[np.argsort(theirs[:, 0]), :2] * [1, -1]
+    assert np.array(attainment(costs[:, None], scores, share)) == pytest.approx(theirs)
 
 
 def test_a_cost_that_few_draws_have_is_not_attained():
