@@ -87,6 +87,13 @@ def test_not_shown_is_not_equal():
     assert "For new images the interval is [−0.60, 1.00]." in english
     assert "判断できない（差0.20ポイント、95%信頼区間−0.40〜0.80" in japanese
     assert "これは差がないことを示すものではない。" in japanese
+    assert "not corrected" not in english
+
+
+def test_an_interval_without_zero_that_is_not_shown_after_correction():
+    english, japanese = said(verdict="inconclusive", stars="", p_adj=0.07)
+    assert "The interval is not corrected for the number of comparisons." in english
+    assert "この信頼区間には多重比較の補正をしていない。" in japanese
 
 
 def test_equivalent_is_said_with_its_margin():

@@ -79,6 +79,7 @@ ENGLISH = Language(
         "({test}, equivalence {p}).",
         "inconclusive": "Whether {c} and {b} differ in {m} remains open: the difference is {signed} ({test}). That "
         "is no evidence that they are equal.",
+        "interval_uncorrected": "The interval is not corrected for the number of comparisons.",
         "mde": "Four of five such studies would find a true difference of {amount}.",
         "rope_seeds": "To find a difference of {rope} on this test set takes about {n} seeds.",
         "rope_images": "To find a difference of {rope} for new images takes about {n} test images at these seeds.",
@@ -164,6 +165,7 @@ JAPANESE = Language(
         "同等性検定{p}）。",
         "inconclusive": "{c}と{b}の{m}に差があるかどうかは判断できない（差{signed}、{test}）。"
         "これは差がないことを示すものではない。",
+        "interval_uncorrected": "この信頼区間には多重比較の補正をしていない。",
         "mde": "真の差が{amount}であれば、同規模の実験5回のうち4回で検出できる。",
         "rope_seeds": "このテストセットで{rope}の差を検出するには、約{n}個のシードが必要である。",
         "rope_images": "新しい画像に対して{rope}の差を検出するには、このシード数で約{n}枚のテスト画像が必要である。",

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from scipy import special, stats
+from scipy import special
 
 from bakeoff.compare.paired import LEVEL, POWER
 
@@ -36,7 +36,7 @@ class Components:
     def half_width(self, seeds: int, images: float) -> float:
         """Half of the 95 % interval to expect for new seeds and new images."""
         se, df = self.precision(seeds, images)
-        return float(stats.t.ppf((1 + LEVEL) / 2, df)) * se
+        return _quantile((1 - LEVEL) / 2, df) * se
 
     def power(self, effect: float, seeds: int, images: float, alpha: float) -> float:
         """The chance that the crossed test of so many seeds and images shows a true difference of `effect`."""
@@ -56,13 +56,18 @@ def power(effect: float, se: float, df: float, alpha: float) -> float:
     """The chance that a two-sided t-test at `alpha` shows a true difference of `effect`, the far tail left out."""
     if se <= 0:
         return 1.0
+    shift, critical = abs(effect) / se, _quantile(alpha / 2, df)
     if math.isinf(df):
-        return float(stats.norm.sf(stats.norm.isf(alpha / 2) - abs(effect) / se))
-    shift, critical = abs(effect) / se, float(stats.t.isf(alpha / 2, df))
+        return float(special.ndtr(shift - critical))
     missed = float(special.nctdtr(df, shift, critical))
     if math.isnan(missed):  # scipy gives up on some large shifts: the normal approximation (Johnson & Welch 1940)
-        missed = float(stats.norm.cdf((critical * (1 - 1 / (4 * df)) - shift) / math.sqrt(1 + critical**2 / (2 * df))))
+        missed = float(special.ndtr((critical * (1 - 1 / (4 * df)) - shift) / math.sqrt(1 + critical**2 / (2 * df))))
     return 1 - missed
+
+
+def _quantile(tail: float, df: float) -> float:
+    """The t, or of infinite `df` the z, that is exceeded with probability `tail`."""
+    return -float(special.ndtri(tail) if math.isinf(df) else special.stdtrit(df, tail))
 
 
 def seeds_needed(effect: float, std: float, alpha: float, overlap: float = 0.0) -> int | None:

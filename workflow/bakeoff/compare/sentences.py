@@ -71,6 +71,8 @@ class _Writer:
             )
         else:
             yield self._say("inconclusive", signed=self._signed(), test=self._test())
+            if row["diff_ci_lo"] is not None and row["diff_ci_lo"] * row["diff_ci_hi"] > 0:
+                yield self._say("interval_uncorrected")
             if row["mde80"] is not None and abs(row["diff"]) < row["mde80"]:
                 yield self._say("mde", amount=self._amount(row["mde80"]))
             yield from self._needed("rope_seeds", row["seeds_for_rope"])
