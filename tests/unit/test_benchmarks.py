@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -218,3 +219,28 @@ def test_verification_is_measured_beside_a_loop_that_finds_the_same(benchmark: B
     assert 20 < row["peak_memory_mb"] < 2000
     assert row["cpu_seconds"] > 0
     json.dumps(row, allow_nan=False)
+
+
+# --- statistics -------------------------------------------------------------------------------------------------------
+
+
+def test_the_worlds_of_the_statistics_are_as_they_are_said_to_be(benchmark: Benchmark) -> None:
+    statistics = benchmark("statistics")
+    rng = np.random.default_rng(0)
+    for world in statistics.WORLDS:
+        tables, here = zip(*(world.draw(rng, 4, 2000) for _ in range(20)), strict=True)
+        base, candidate = np.mean([table.mean(axis=(1, 2)) for table in tables], axis=0)
+        assert base == pytest.approx(0.9, abs=0.006)
+        assert candidate - base == pytest.approx(world.better, abs=0.006)
+        assert np.mean(here) == pytest.approx(world.better, abs=0.006)
+
+
+def test_statistics_are_simulated_and_measured(benchmark: Benchmark) -> None:
+    statistics = benchmark("statistics")
+    found = statistics.promises(statistics.WORLDS[0], seeds=3, images=300, simulations=6, ranked=2)
+    assert set(found) == {"t", "crossed", "t holds", "crossed holds", "ranked"}
+    assert all(0 <= share <= 1 for share in found.values())
+    found = statistics.alone("whole", 3, 3, 60)
+    assert found["laps"]["rows"] > 0
+    assert 20 < found["peak_mb"] < 4000
+    assert sum(statistics.draws(5, 3, 60).values()) > 0
