@@ -84,6 +84,34 @@ def test_another_factor_is_compared_within_what_is_held_fixed(call: Call) -> Non
     assert pooled["diff"] == pytest.approx(0.01)
 
 
+def test_several_data_sets_and_factors_have_their_own_tables(call: Call) -> None:
+    rng = random.Random(2)
+    text = table(
+        (
+            (f"set{d}", model, augmentation, seed, 0.7 + 0.03 * d + 0.02 * (model == "b") + rng.gauss(0, 0.002))
+            for d in range(6)
+            for model in "ab"
+            for augmentation in ("none", "flip")
+            for seed in range(3)
+        ),
+        "dataset,model,augmentation,seed,value",
+    )
+    Path("s.csv").write_text(text)
+    options = ("--baseline", "a", "--metric", "accuracy", "--resamples", "200")
+    result = call("s.csv", *options, "--out", "out")
+    assert result.status == 0, result.err
+    body, page = json.loads(Path("out/comparison.json").read_text()), Path("out/comparison.md").read_text()
+    assert [(entry["context"], len(entry["datasets"])) for entry in body["across"]] == [
+        ({"augmentation": "flip"}, 6), ({"augmentation": "none"}, 6),
+    ]  # fmt: skip
+    assert len(body["factorial"]) == 6
+    for shown in (result.out, page):
+        assert "over 6 data sets" in shown
+    assert "interactions" in page
+    assert "interactions" not in result.out
+    assert "- set3, Augmentation flip: " in page
+
+
 def test_settings_reach_the_statistics(call: Call) -> None:
     text = scores({**SCORES, "b": (0.942, 0.941, 0.943, 0.939, 0.943)})
     plain = record(call, text)

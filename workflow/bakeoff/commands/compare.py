@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 STDIN = "-"
 _STUDIES = (".yaml", ".yml", ".json")
 _MOST_BYTES = 1_000_000_000
+_MOST_SAID = 8
+"""Of more sentences, the terminal shows none; comparison.md has them all."""
 
 
 def compare(
@@ -195,13 +197,12 @@ def _refuse_a_study(out: Path) -> None:
 def _write(body: Json, out: Path, spec: Json) -> list[Path]:
     from bakeoff.compare import standalone
     from bakeoff.provenance import whole
-    from bakeoff.report import load, papers, tables
-    from bakeoff.report.text import Names
+    from bakeoff.report import load, papers
 
     try:
         listed, record = standalone.write(body, out, spec, code_digest("bakeoff.compare.standalone"))
         results = load.of_scores(_printable(body))
-        made = tables.paper(results, Names({}), papers.OF_SCORES)
+        made = [*papers.of_scores(results), *papers.of_factors(results)]
         pages = {"comparison.md": papers.to_markdown(results, body["study"], made, papers.in_words(results))}
         pages["comparison.tex"] = papers.to_latex(results, made)
         for name, text in pages.items():
@@ -218,16 +219,16 @@ def _printable(body: Json) -> Json:
 
 
 def _show(body: Json) -> None:
-    from bakeoff.report import load, papers, tables, terminal
-    from bakeoff.report.text import Names
+    from bakeoff.report import load, papers, terminal
 
     console = _console()
     results = load.of_scores(_printable(body))
-    for table in tables.paper(results, Names({}), papers.OF_SCORES):
+    for table in papers.of_scores(results):
         terminal.show(table, console)
-    for sentence in papers.in_words(results):
-        console.print(f"\n{sentence}", markup=False, highlight=False)
-    console.print()
+        console.print()
+    said = papers.in_words(results)
+    for sentence in said if len(said) <= _MOST_SAID else ():
+        console.print(f"{sentence}\n", markup=False, highlight=False)
     _warn(body["warnings"], console)
 
 

@@ -4,18 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bakeoff.report import latex, tabular, words
+from bakeoff.report import across, factorial, latex, tables, tabular, words
 from bakeoff.report.load import Results
 from bakeoff.report.tabular import Table
-from bakeoff.report.text import markdown
+from bakeoff.report.text import Names, markdown
 
 OF_SCORES = ("score", "n", "difference", "crossed", "p", "rank")
 """The columns of scores made elsewhere, which have no costs and may have predictions."""
 
 
+def of_scores(results: Results) -> list[Table]:
+    """The tables of scores made elsewhere: the comparisons, and several data sets at once."""
+    return [*tables.paper(results, Names({}), OF_SCORES), *across.tables(results, Names({}))]
+
+
+def of_factors(results: Results) -> list[Table]:
+    """What each factor does, and whether it does the same for all."""
+    return factorial.tables(results, Names({}))
+
+
 def in_words(results: Results) -> list[str]:
-    """What each candidate's row says as a sentence for the paper."""
-    return [str(row.values["sentence"]) for row in results.primary if not row.is_baseline]
+    """What each candidate's row says as a sentence for the paper, behind its place where there are several."""
+    rows = [row for row in results.primary if not row.is_baseline]
+    places = [", ".join(filter(None, (row.dataset, words.context(results, Names({}), row)))) for row in rows]
+    several = len(set(places)) > 1
+    return [
+        f"{place}: {row.values['sentence']}" if several else str(row.values["sentence"])
+        for place, row in zip(places, rows, strict=True)
+    ]
 
 
 def to_markdown(results: Results, title: str, papers: Sequence[Table], said: Sequence[str] = ()) -> str:
