@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 import time
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -99,7 +100,8 @@ class View:
 
     def _steps(self) -> list[str]:
         counts = [(step, *self.status.count(step)) for step in STEPS]
-        return ["  " + ", ".join(f"{step} {done}/{all_}" for step, done, all_ in counts if all_)]
+        text = ", ".join(f"{step} {done}/{all_}" for step, done, all_ in counts if all_)
+        return textwrap.wrap(text, 78, initial_indent="  ", subsequent_indent="  ")
 
     def _runs(self) -> list[str]:
         lines = []
