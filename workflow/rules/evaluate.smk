@@ -17,7 +17,8 @@ rule evaluate:
         "../../envs/bakeoff.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        # float64 tables of images x classes: several times the file, which holds 16 or 32 bits a number.
+        mem_mb=lambda wildcards, input: max(2000, 12 * int(input.size_mb)),
         runtime=30,
     params:
         spec=lambda wildcards: spec_argument(GRID.evaluate_spec),

@@ -13,6 +13,7 @@ import torch
 from bakeoff.data import arrays
 from bakeoff.errors import UserError
 from bakeoff.probe import corruptions, embeddings, explain, explain_shap, faithfulness, tta
+from bakeoff.probe.explain_layer import layer_of
 from bakeoff.probe.restore import Restored, restore
 from bakeoff.probe.spec import Method, ProbeSettings
 from bakeoff.provenance import Json, environment, read_record, validated, whole, write_record
@@ -142,7 +143,7 @@ def _maps(net: Restored, images: torch.Tensor, answers: torch.Tensor, method: Me
         train = net.splits["train"]
         background = net.pixels("train")[torch.from_numpy(in_turn(train.labels, explain_shap.BACKGROUND))]
         return explain_shap.shap_maps(net.net, net.normalise, images, answers, background), "pixels", size
-    layer = explain.layer_of(net.net, images.shape[1], size)
+    layer = layer_of(net.net, images.shape[1], size)
     return explain.grad_cam(net.net, net.normalise, images, answers, layer, method), layer.name, layer.side
 
 

@@ -132,8 +132,10 @@ def _faithfulness(raw: Mapping[str, Any]) -> Faithfulness:
 
 
 def _verified(raw: Mapping[str, Any] | None) -> Verified | None:
-    if raw is None or raw["reason"] is not None:
-        return raw and Verified(raw["reason"])
+    if raw is None:
+        return None
+    if raw["reason"] is not None:
+        return Verified(raw["reason"])
     return Verified(
         reason=None,
         genuine=raw["genuine_pairs"],
