@@ -47,6 +47,20 @@ def test_the_lead_is_one_paragraph_that_hedges(results: Results) -> None:
     assert "for new images too" in text
 
 
+def test_the_lead_of_a_comparison_of_augmentations_says_so(tmp_path: Path) -> None:
+    def refactor(record: dict[str, Any]) -> None:
+        for row in record["rows"]:
+            row.update(factor="augmentation", context={"model": row["model"], "recipe": "default"}, baseline="none")
+            row.update(candidate=row["augmentation"], verdict="inconclusive", stars="")
+        record["rows"][1].update(verdict="worse", stars="▼", crossed_p_adj=0.3)
+
+    (text,) = lead.paragraphs(study(tmp_path, body=refactor), LABELS)
+    assert text.startswith("augmentation crop-flip has the highest mean accuracy: ")
+    assert ", model resnet18)" in text
+    assert "with augmentation none, 1 comes out worse and 3 cannot be told apart." in text
+    assert text.endswith("The significant difference may not hold for new images.")
+
+
 def test_the_lead_names_who_is_not_separable(tmp_path: Path) -> None:
     def tie(record: dict[str, Any]) -> None:
         for row in record["rows"]:

@@ -9,12 +9,13 @@ from bakeoff.report import words
 from bakeoff.report.load import Results, Row
 from bakeoff.report.text import Names, Unit, counted, metric_name
 
+# What one of them does, and several do.
 _TELL = {
-    "better": "come out better",
-    "worse": "come out worse",
-    "equivalent": "are equivalent",
-    "inconclusive": "cannot be told apart",
-    "untested": "cannot be tested",
+    "better": ("comes out better", "come out better"),
+    "worse": ("comes out worse", "come out worse"),
+    "equivalent": ("is equivalent", "are equivalent"),
+    "inconclusive": ("cannot be told apart", "cannot be told apart"),
+    "untested": ("cannot be tested", "cannot be tested"),
 }
 _FEW = 6
 """Data sets that are named one by one."""
@@ -38,15 +39,24 @@ def _sentences(results: Results, names: Names, questions: Sequence[list[Row]]) -
     if not tested:
         return
     kinds = Counter(row.verdict if row.verdict in _TELL else "untested" for row in tested)
-    told = [f"{kinds[kind]} {text}" for kind, text in _TELL.items() if kinds[kind]]
-    yield f"Of {counted(len(tested), 'comparison')} with {names(tested[0].baseline)}, {_listed(told)}."
-    starred = [words.marks(row, results) for row in tested if words.marks(row, results)]
+    told = [f"{kinds[kind]} {of[kinds[kind] > 1]}" for kind, of in _TELL.items() if kinds[kind]]
+    baseline = _side(names, tested[0], tested[0].baseline)
+    yield f"Of {counted(len(tested), 'comparison')} with {baseline}, {_listed(told)}."
+    starred = [marks for row in tested if (marks := words.marks(row, results))]
     if starred:
-        wide = sum("◆" in marks for marks in starred)
-        held = (
-            "all hold" if wide == len(starred) > 1 else "none holds" if not wide else f"{wide} hold{'s' * (wide == 1)}"
-        )
-        yield f"Of the {counted(len(starred), 'difference')} with a star, {held} for new images too."
+        yield _new_images(len(starred), sum("◆" in marks for marks in starred))
+
+
+def _new_images(starred: int, wide: int) -> str:
+    if starred == 1:
+        return f"The significant difference {'holds for new images too' if wide else 'may not hold for new images'}."
+    held = "all hold" if wide == starred else "none holds" if not wide else f"{wide} hold{'s' * (wide == 1)}"
+    return f"Of the {starred} significant differences, {held} for new images too."
+
+
+def _side(names: Names, row: Row, value: str) -> str:
+    """A candidate; where it is no model, with what it is, as in "augmentation none"."""
+    return names(value) if row.factor == "model" else f"{row.factor} {names(value)}"
 
 
 def _best(rows: Sequence[Row]) -> Row | None:
@@ -60,7 +70,7 @@ def _winners(results: Results, names: Names, best: Mapping[str, Row], questions:
     by_winner: dict[str, list[str]] = {}
     for rows in questions[:_FEW]:
         if (row := best.get(rows[0].dataset)) is not None:
-            by_winner.setdefault(names(row.candidate), []).append(_place(results, names, row, rows))
+            by_winner.setdefault(_side(names, row, row.candidate), []).append(_place(results, names, row, rows))
     for winner, places in by_winner.items():
         yield f"{winner} has the {extreme} mean {metric_name(results.metric.name)}: {_listed(places)}."
     if len(questions) > _FEW:
