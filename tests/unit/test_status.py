@@ -166,6 +166,13 @@ def test_without_a_terminal_watch_prints_once(tmp_path: Path) -> None:
     assert "\x1b" not in run.stdout
 
 
+def test_after_the_runs_the_line_tells_what_follows() -> None:
+    of = small()
+    write_all(of)
+    line = watch.Watcher(of, cores=2).look().line()
+    assert line.startswith("4 of 4 runs done, prepare 0/1, audit 0/1, evaluate 0/4, compare 0/1, report 0/1; ")
+
+
 # --- what Snakemake tells ---
 
 
@@ -179,7 +186,7 @@ def test_news_are_said_once_and_end() -> None:
         time.sleep(0.02)
     time.sleep(0.3)
     teller.end()
-    assert said[0].startswith("[tiny] 0 of 4 runs done, 1 running, 3 left")
+    assert said[0].startswith("[tiny] 0 of 4 runs done, 1 running, 3 left, profile 0/1; at least ")
     assert said[0].endswith("digits/lenet5/none/default seed 0  epoch 3/12, val accuracy 0.7900")
     assert len(said) <= 3  # the time left may have changed its words
 

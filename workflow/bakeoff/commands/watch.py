@@ -82,9 +82,12 @@ class View:
     def line(self) -> str:
         """One line: as in "12 of 40 runs done, 2 running, 26 left; about 3 min left", and the run where it is one."""
         running = self.status.of("running")
-        done, profiles = self.status.count("profile")
-        counts = self._counts() + (f", {done} of {counted(profiles, 'profile')}" if done < profiles else "")
-        text = f"{counts}; {self.left}"
+        counts = {step: self.status.count(step) for step in STEPS}
+        open_ = {step: count for step, count in counts.items() if count[0] < count[1] and step != "train"}
+        if counts["train"][0] < counts["train"][1]:  # what only follows is no news yet
+            open_ = {step: count for step, count in open_.items() if step in ("tune", "profile")}
+        others = "".join(f", {step} {done}/{all_}" for step, (done, all_) in open_.items())
+        text = f"{self._counts()}{others}; {self.left}"
         return f"{text}; {running[0].describe()}" if len(running) == 1 else text
 
     def text(self) -> str:
