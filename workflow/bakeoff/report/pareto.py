@@ -98,7 +98,7 @@ def pareto(results: Results, names: Names, look: Look, axis: Axis) -> Figure:
 
 def _chosen(results: Results, axis: Axis) -> list[Frontier]:
     """The frontiers of one comparison, that of models where there is one."""
-    known = [frontier for frontier in results.frontiers if frontier.cost == axis.column]
+    known = [frontier for frontier in results.frontiers if frontier.cost == axis.column and frontier.points]
     first = next((frontier for frontier in known if frontier.factor == "model"), known[0] if known else None)
     return [frontier for frontier in known if first is not None and frontier.comparison == first.comparison]
 
