@@ -202,7 +202,7 @@ def test_a_pilot_says_how_many_seeds_are_needed(call: Call) -> None:
     assert found["outlooks"][2]["power"] == pytest.approx(0.803, abs=1e-3)
     assert found["outlooks"][2]["half_width"] == pytest.approx(2.2622 * 0.01 / 10**0.5, rel=1e-4)
     shown = call("s.csv", "--baseline", "resnet18", "--plan", "--rope", "0.01")
-    assert "To show a difference of the margin, 1.0 points: 10 seeds." in shown.out
+    assert "To show a difference of the margin, 1.0 points, on these test images: 10 seeds." in shown.out
     assert "with --predictions it is for new ones too" in shown.out
 
 

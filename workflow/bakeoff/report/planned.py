@@ -58,10 +58,11 @@ def _words(plan: Json, number: Unit) -> Iterator[str]:
     )
     yield f"Found by {n} seeds with 80 % power, on these test images: {size(plan['detectable'])} and more."
     if plan["margin"] is not None:
-        yield f"To show a difference of the margin, {size(plan['margin'])}: {_many(plan['seeds_for_margin'], 'seed')}."
+        needed = _many(plan["seeds_for_margin"], "seed")
+        yield f"To show a difference of the margin, {size(plan['margin'])}, on these test images: {needed}."
     yield (
-        f"To show the difference seen: {_many(plan['seeds_for_observed'], 'seed')} (noisy, and too few where the pilot "
-        "was lucky)."
+        f"To show the difference seen, on these test images: {_many(plan['seeds_for_observed'], 'seed')} (noisy, and too "
+        "few where the pilot was lucky)."
     )
     yield from _of_images(plan, size(plan["effect"]))
     yield (
