@@ -60,10 +60,8 @@ def _words(plan: Json, number: Unit) -> Iterator[str]:
     if plan["margin"] is not None:
         needed = _many(plan["seeds_for_margin"], "seed")
         yield f"To show a difference of the margin, {size(plan['margin'])}, on these test images: {needed}."
-    yield (
-        f"To show the difference seen, on these test images: {_many(plan['seeds_for_observed'], 'seed')} (noisy, and too "
-        "few where the pilot was lucky)."
-    )
+    needed = _many(plan["seeds_for_observed"], "seed")
+    yield f"To show the difference seen, on these test images: {needed} (noisy; too few where the pilot was lucky)."
     yield from _of_images(plan, size(plan["effect"]))
     yield (
         f"In the table: half of the 95 % interval, and the chance to show {size(plan['effect'])} at p < "
