@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import report_fixture
+from rich.cells import cell_len
 from rich.console import Console
 from study_fixture import TINY, bakeoff, grid, study
 from test_plan import write_all
@@ -273,3 +274,13 @@ def test_a_table_that_cannot_be_shown_is_no_fault_of_the_study(shown: Path) -> N
     text = news.success(grid(), whole=True)
     assert "is no record of bakeoff" in text
     assert "The report of study tiny: " in text
+
+
+@pytest.mark.parametrize("width", range(44, 140, 8))
+def test_no_entry_is_broken_at_any_width(shown: Path, width: int) -> None:
+    (found,) = show.tables(study()) or []
+    lines = show.render([found], "table", width=width).splitlines()
+    assert max(map(cell_len, lines)) <= width
+    text = "\n".join(lines)
+    entries = {entry.text for group in found.groups for row in group.rows for entry in row}
+    assert not [entry for entry in entries if entry not in text]

@@ -25,11 +25,11 @@ def show(table: Table, console: Console) -> None:
         console.print()
         if group.title:
             console.print(Text(group.title, style="italic"))
-        widths = _widths(table, group)
-        for k, columns in enumerate(_parts(widths, console.width)):
+        needed = _widths(table, group)
+        for k, columns in enumerate(_parts(needed, console.width)):
             if k:
                 console.print()
-            console.print(_drawn(table, group, columns, widths))
+            console.print(_drawn(table, group, _given(table, columns, needed, console.width)))
     console.print()
     for note in table.notes:
         console.print(Text(f"- {note}"))
@@ -55,13 +55,24 @@ def _parts(widths: list[int], width: int) -> list[list[int]]:
     return parts
 
 
-def _drawn(table: Table, group: Group, columns: list[int], widths: list[int]) -> Grid:
-    drawn = Grid(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+def _given(table: Table, columns: list[int], needed: list[int], width: int) -> dict[int, int]:
+    """The width of each of these columns: what is left over lets their heads stand on fewer lines."""
+    spare = width - sum(needed[i] for i in columns) - _GAP * (len(columns) - 1)
+    given = {}
     for i in columns:
+        more = max(min(cell_len(table.heads[i].text) - needed[i], spare), 0)
+        given[i] = needed[i] + more
+        spare -= more
+    return given
+
+
+def _drawn(table: Table, group: Group, widths: dict[int, int]) -> Grid:
+    drawn = Grid(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for i, width in widths.items():
         head = table.heads[i]
         side: Literal["left", "right"] = "left" if head.left else "right"
-        drawn.add_column(Text(head.text), justify=side, vertical="bottom", min_width=widths[i], overflow="fold")
+        drawn.add_column(Text(head.text), justify=side, vertical="bottom", width=width, overflow="fold")
     for row in group.rows:
-        entries = (row[i] for i in columns)
+        entries = (row[i] for i in widths)
         drawn.add_row(*(Text(entry.text, style="bold" if entry.bold else "") for entry in entries))
     return drawn
