@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 import report_fixture
 
-from bakeoff.report import step
+from bakeoff.report import figures, step
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 LABELS = {"lenet5": "LeNet-5"}
@@ -22,6 +22,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(report_fixture.MODELS, HOSTILE, (5_000, 90_000, 0.11, 0.93, 0.004))
         report_fixture.draw_only(patch)
+        patch.setattr(figures, "FORMATS", ("svg",))
 
         def say(record: dict[str, Any]) -> None:
             for row in record["rows"]:
