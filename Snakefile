@@ -109,7 +109,11 @@ onstart:
 onsuccess:
     if not QUIET:
         NEWS.end()
-        print(news.success(GRID, "report" in {job.rule.name for job in workflow.dag.jobs}))
+        print(
+            news.success(
+                GRID, "report" in {job.rule.name for job in workflow.dag.jobs}
+            )
+        )
 
 
 onerror:
