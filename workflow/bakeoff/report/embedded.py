@@ -23,7 +23,10 @@ _USELESS = re.compile(r"<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|<metadata>.*?</met
 # A letter is a use of its shape, so that uses are what there is most of.
 _USE = re.compile(r'(<use [^>]*?)transform="translate\((\S+)(?: (\S+))?\)"')
 _NUMBERS = re.compile(r'(?<= (?:d|x|y)=")[^"]*|(?<= points=")[^"]*|(?<="translate\()[^)]*')
-_LONG = re.compile(r"(\d+\.\d\d)\d+")
+_BELOW_100TH, _BELOW_10TH = re.compile(r"(\d+\.\d\d)\d+"), re.compile(r"(\d+\.\d)\d+")
+_CURVE = 600
+"""From so many letters on a path is a line of many points, not the shape of a marker."""
+_COMMAND = re.compile(r"\s*([A-Za-z])\s+")
 _SPACE = re.compile(r"\s+")
 _ID = re.compile(r' id="([^"]*)"')
 _REFERENCE = re.compile(r'(?<=href="#)[^"]*|(?<=url\(#)[^)]*')
@@ -32,14 +35,15 @@ _SAFE = " !$'()*+,-./:;<=>?@[]^_`{|}~"
 
 
 def svg(path: Path) -> Markup:
-    """A figure's file, without what is not seen: remarks, line ends, long names, digits of places below 1/100 pt.
+    """A figure's file, without what is not seen: remarks, line ends, long names, digits of places below 1/100 pt
+    and of long curves below 1/10 pt.
 
     Percent-encoded text is a fifth shorter than base64 of the same. It needs no escaping between double quotes, and
     escaped apostrophes would be what there is most of.
     """
     text = _USELESS.sub("", path.read_text(encoding="utf-8")).replace("xlink:href=", "href=")
     text = _USE.sub(lambda use: f'{use[1]}x="{use[2]}"' + (f' y="{use[3]}"' if use[3] not in (None, "0") else ""), text)
-    text = _NUMBERS.sub(lambda match: _LONG.sub(r"\1", match[0]), text)
+    text = _NUMBERS.sub(lambda match: _shorter(match[0]), text)
     short = {name: f"{number:x}" for number, name in enumerate(dict.fromkeys(_REFERENCE.findall(text)))}
     text = _ID.sub(lambda match: f' id="{short[match[1]]}"' if match[1] in short else "", text)
     text = _REFERENCE.sub(lambda match: short[match[0]], text)
@@ -47,6 +51,11 @@ def svg(path: Path) -> Markup:
     if "'" not in text:
         text = text.replace('"', "'")
     return Markup(f"data:image/svg+xml,{quote(text, safe=_SAFE)}")
+
+
+def _shorter(numbers: str) -> str:
+    digits = _BELOW_10TH if len(numbers) > _CURVE else _BELOW_100TH
+    return _COMMAND.sub(r"\1", digits.sub(r"\1", numbers))
 
 
 def picture(pixels: npt.NDArray[np.uint8]) -> str:
