@@ -172,6 +172,9 @@ def test_a_page_of_a_model_is_reached_from_the_table_and_by_its_address(reader: 
     assert opened.locator("h2").inner_text() == "LeNet-5"
     assert "This is said of lenet5." in opened.inner_text()
     assert "snakemake --cores all results/runs/digits/lenet5/" in opened.inner_text()
+    head = opened.locator("table").first.locator("thead th").nth(2)
+    head.locator("button").click()
+    assert head.get_attribute("aria-sort") == "descending"
     opened.get_by_text("All models").click()
     assert page.locator("main").is_visible()
     page.goto(f"{reader.address}#model/tiny_vit")

@@ -61,6 +61,7 @@ function turn() {
   root.classList.toggle("turned", page !== null);
   for (const tip of all(".tip")) tip.hidden = true;
   if (page) {
+    all("table", page).forEach(sortable);
     scrollTo(0, 0);
     page.focus({ preventScroll: true });
   } else {
@@ -104,6 +105,7 @@ function compare(a, b, down) {
 }
 
 function sortable(table) {
+  if (one("thead button", table)) return;
   const bodies = all("tbody", table).map((body) => {
     const rows = all("tr.row", body).map((row) => [row, row.nextElementSibling?.matches(".said") ? row.nextElementSibling : null]);
     return { body, rows };
@@ -344,7 +346,7 @@ async function draw() {
 
 root.classList.add("js");
 setTheme(THEMES.includes(kept("theme")) ? kept("theme") : "auto");
-all("table").forEach(sortable);
+all("main table").forEach(sortable); // those of a model's page when it is turned to
 all("tr.said").forEach(foldable);
 filterable(one(".filter"));
 addEventListener("hashchange", turn);
