@@ -43,8 +43,8 @@ _PLACED = {
     "pareto_macs", "pareto_latency", "pareto_params", "curves", "confusion", "confusion_difference", "per_class",
     "errors", "roc", "pr", "thresholds", "reliability", "corruptions", "explanations", "forest",
 }  # fmt: skip
-_ALWAYS_OPEN = 6
-"""Paragraphs of the answer up to which it is not folded."""
+_ALWAYS_OPEN = 3000
+"""Letters of the answer in words up to which it is not folded."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def render(
     )
     css, script, library = _own("report.css"), _own("report.js"), interactive.library()
     answers = words.answers(results, names)
-    paragraphs = sum(len(answer.paragraphs) for answer in answers)
+    letters = sum(len(text) for answer in answers for _, sentences in answer.paragraphs for text in sentences)
     return environment.get_template("report.html.j2").render(
         css=css,
         script=script,
@@ -98,7 +98,7 @@ def render(
         stamp=words.stamp(results),
         lead=lead.paragraphs(results, names),
         answers=answers,
-        unfolded=paragraphs <= _ALWAYS_OPEN,
+        unfolded=letters <= _ALWAYS_OPEN,
         caveat=words.caveat(results),
         papers=list(_papers(results, names, columns)),
         choices=_choices(results, names),

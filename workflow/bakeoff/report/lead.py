@@ -72,7 +72,7 @@ def _winners(results: Results, names: Names, best: Mapping[str, Row], questions:
         if (row := best.get(rows[0].dataset)) is not None:
             by_winner.setdefault(_side(names, row, row.candidate), []).append(_place(results, names, row, rows))
     for winner, places in by_winner.items():
-        yield f"{winner} has the {extreme} mean {metric_name(results.metric.name)}: {_listed(places)}."
+        yield f"{winner} has the {extreme} mean {metric_name(results.metric.name)}: {'; '.join(places)}."
     if len(questions) > _FEW:
         yield f"{len(questions) - _FEW} more data sets stand below."
 
