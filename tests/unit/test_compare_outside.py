@@ -323,3 +323,14 @@ def test_an_option_that_is_wrong_is_named(call: Call, options: tuple[str, ...], 
 def test_a_study_takes_no_options_of_scores(call: Call) -> None:
     result = call("config.yaml", "--baseline", "resnet18")
     assert result.err == "bakeoff: --baseline: is for scores made elsewhere; a study has its settings in its file\n"
+
+
+def test_a_name_that_is_a_formula_is_text_in_the_csv_and_as_it_was_in_the_json(call: Call) -> None:
+    name = "=HYPERLINK(0)"
+    Path("scores.csv").write_text(scores().replace("resnet34", name))
+    call("scores.csv", "--baseline", "resnet18", "--out", "mine", "--resamples", "200")
+    listed = pd.read_csv("mine/comparison.csv")
+    assert list(listed["candidate"]) == ["resnet18", f"'{name}"]
+    assert listed["sentence"][1].startswith("On this")
+    assert listed["diff"][1] == pytest.approx(0.009)
+    assert row(provenance.read_record(Path("mine/comparison.json"), "comparison"), name)["candidate"] == name

@@ -11,6 +11,7 @@ import typer
 
 from bakeoff.commands.options import DEFAULT_STUDY, StudyFile
 from bakeoff.errors import UserError
+from bakeoff.spreadsheet import as_text
 
 if TYPE_CHECKING:
     from bakeoff.report.tabular import Table
@@ -94,7 +95,8 @@ def _csv(found: list[Table]) -> str:
     for table in found:
         lines.writerow(["table", "group", *(head.text for head in table.heads)])
         for group in table.groups:
-            lines.writerows([table.name, group.title, *(entry.text for entry in row)] for row in group.rows)
+            for row in group.rows:
+                lines.writerow(map(as_text, (table.name, group.title, *(entry.text for entry in row))))
     return text.getvalue().rstrip()
 
 

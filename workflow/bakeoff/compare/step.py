@@ -20,6 +20,7 @@ from bakeoff.compare.load import load
 from bakeoff.compare.reference import references
 from bakeoff.compare.spec import CompareInput
 from bakeoff.provenance import Json, validated, whole, write_record
+from bakeoff.spreadsheet import as_text
 
 
 def run(spec: Json, code: str, results: Path = layout.RESULTS) -> Path:
@@ -79,14 +80,18 @@ def run(spec: Json, code: str, results: Path = layout.RESULTS) -> Path:
 
 
 def as_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """A table of text and numbers as they stand in the records: whole numbers stay whole beside empty fields."""
+    """A table of text and numbers as they stand in the records: whole numbers stay whole beside empty fields, and no
+    text is a formula.
+    """
     return pd.DataFrame([{name: _text(value) for name, value in row.items()} for row in rows], dtype=object)
 
 
 def _text(value: object) -> object:
     match value:
         case dict():
-            return " ".join(f"{key}={item}" for key, item in value.items())
+            return as_text(" ".join(f"{key}={item}" for key, item in value.items()))
         case list():
-            return ("; " if any(isinstance(item, str) for item in value) else " ").join(map(str, value))
+            return as_text(("; " if any(isinstance(item, str) for item in value) else " ").join(map(str, value)))
+        case str():
+            return as_text(value)
     return value

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -13,6 +12,7 @@ from itertools import groupby
 from typing import Generic, Protocol, TypeVar
 
 from bakeoff.report.text import Names, markdown
+from bakeoff.spreadsheet import as_text
 
 T = TypeVar("T", contravariant=True)
 
@@ -137,16 +137,11 @@ def to_csv(table: Table) -> str:
     grouped = any(group.title for group in table.groups)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*["Group"] * grouped, *(head.text for head in table.heads)])
+    writer.writerow([*["Group"] * grouped, *(as_text(head.text) for head in table.heads)])
     for group in table.groups:
         for row in group.rows:
-            writer.writerow([*[_plain(group.title)] * grouped, *(_plain(entry.text) for entry in row)])
+            writer.writerow([*[as_text(group.title)] * grouped, *(as_text(entry.text) for entry in row)])
     return out.getvalue()
-
-
-def _plain(text: str) -> str:
-    """A spreadsheet takes what begins like this for a formula; a name is none."""
-    return f"'{text}" if re.match(r"[=@]|[+-](?!\d)", text) else text
 
 
 def to_json(table: Table) -> str:
