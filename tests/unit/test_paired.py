@@ -206,3 +206,15 @@ def test_seeds_that_do_not_vary_leave_the_images():
     z = found.diff / found.se
     assert found.p == pytest.approx(math.erfc(z / math.sqrt(2)))
     assert found.ci == pytest.approx((found.diff - 1.959964 * found.se, found.diff + 1.959964 * found.se), abs=1e-7)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 6), st.integers(2, 40))
+def test_what_holds_for_new_images_holds_on_these(seed, seeds, images):
+    d = RNG(seed).integers(-1, 2, size=(seeds, images)).astype(float)
+    found = crossed_test(d)
+    over_seeds = compare(d.mean(axis=1), np.zeros(seeds))
+    if found is None or over_seeds.ci is None or over_seeds.p_raw is None:
+        return
+    assert found.p >= over_seeds.p_raw - 1e-9
+    assert found.ci[0] <= over_seeds.ci[0] + 1e-9
+    assert found.ci[1] >= over_seeds.ci[1] - 1e-9

@@ -7,7 +7,7 @@ freedom of Hillis (2007).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -21,24 +21,40 @@ class Crossed:
     """Mean difference of correctness with its interval and p for new seeds and new images, and where its noise is from.
 
     The variance of the mean is var_seed/S + var_image/N + var_inter/(S·N); without pairs of seeds there are no such
-    components. `seeds_vary` is False when all seeds gave the same mean: then only the images are random and `df` is
-    infinite (a z-test).
+    components.
+
+    `over_seeds` is the t-test over seeds alone, as standard error and degrees of freedom; None when all seeds gave the
+    same mean: then only the images are random and `df` is infinite (a z-test). What holds for new seeds and
+    new images holds for new seeds on these images, so no p is below that test's, no interval inside its own: at few
+    seeds that matter much, Hillis' degrees of freedom, estimated from those seeds, are too many by themselves.
     """
 
     diff: float
     se: float
     df: float
-    p: float
     seeds: int
     images: int
-    seeds_vary: bool
+    over_seeds: tuple[float, float] | None
     components: Components | None
+
+    @property
+    def seeds_vary(self) -> bool:
+        """Whether the seeds are a source of noise at all."""
+        return self.over_seeds is not None
 
     @property
     def ci(self) -> Interval:
         """95 % interval of the difference."""
-        half = float(stats.t.ppf((1 + LEVEL) / 2, self.df)) * self.se
+        half = max(float(stats.t.ppf((1 + LEVEL) / 2, df)) * se for se, df in self._tests())
         return self.diff - half, self.diff + half
+
+    @property
+    def p(self) -> float:
+        """Two-sided p of no difference for new seeds and new images."""
+        return 1.0 if self.se == 0 else 2 * max(float(stats.t.sf(abs(self.diff) / se, df)) for se, df in self._tests())
+
+    def _tests(self) -> list[tuple[float, float]]:
+        return [(self.se, self.df), *([self.over_seeds] if self.over_seeds else [])]
 
     @property
     def gain_double_seeds(self) -> float | None:
@@ -68,7 +84,7 @@ class Crossed:
         """
         if self.se == 0:
             return float((1 - min(margin, 1.0)) ** self.images)
-        return float(stats.t.sf((margin - abs(self.diff)) / self.se, self.df))
+        return max(float(stats.t.sf((margin - abs(self.diff)) / se, df)) for se, df in self._tests())
 
 
 def crossed_test(d: FloatArray) -> Crossed | None:
@@ -82,17 +98,18 @@ def crossed_test(d: FloatArray) -> Crossed | None:
     if min(seeds, images) < 2:
         return None
     ms_seed, ms_image, ms_inter = _mean_squares(d)
-    seeds_vary = bool(np.ptp(d.mean(axis=1)) > RESOLUTION)
-    if seeds_vary:
+    over_seeds = None
+    if np.ptp(d.mean(axis=1)) > RESOLUTION:
         total = ms_seed + max(ms_image - ms_inter, 0.0)
         df = total**2 / (ms_seed**2 / (seeds - 1))
+        over_seeds = math.sqrt(ms_seed / d.size), float(seeds - 1)
     else:
         total, df = ms_image, math.inf
     components = Components(
         seed=max(ms_seed - ms_inter, 0.0) / images, image=max(ms_image - ms_inter, 0.0) / seeds, inter=ms_inter
     )
     mean, se = float(d.mean()), math.sqrt(total / (seeds * images))
-    return _tested(mean, se, df, seeds, images, seeds_vary, components)
+    return _decided(Crossed(mean, se, df, seeds, images, over_seeds, components))
 
 
 def nested_test(candidate: FloatArray, baseline: FloatArray) -> Crossed | None:
@@ -112,14 +129,15 @@ def nested_test(candidate: FloatArray, baseline: FloatArray) -> Crossed | None:
         df_terms += (ms_seed / side.size) ** 2 / (len(side) - 1)
     by_image = candidate.mean(axis=0) - baseline.mean(axis=0)
     by_images = float(by_image.var(ddof=1)) / images
-    seeds_vary = any(np.ptp(side.mean(axis=1)) > RESOLUTION for side in (candidate, baseline))
-    if seeds_vary:
+    over_seeds = None
+    if any(np.ptp(side.mean(axis=1)) > RESOLUTION for side in (candidate, baseline)):
         total = by_seeds + max(by_images - by_both, 0.0)
         df = total**2 / df_terms
+        over_seeds = math.sqrt(by_seeds), by_seeds**2 / df_terms
     else:
         total, df = by_images, math.inf
     fewest = min(len(candidate), len(baseline))
-    return _tested(float(by_image.mean()), math.sqrt(total), df, fewest, images, seeds_vary, None)
+    return _decided(Crossed(float(by_image.mean()), math.sqrt(total), df, fewest, images, over_seeds, None))
 
 
 def _mean_squares(table: FloatArray) -> tuple[float, float, float]:
@@ -131,13 +149,8 @@ def _mean_squares(table: FloatArray) -> tuple[float, float, float]:
     return images * float(by_seed.var(ddof=1)), seeds * float(by_image.var(ddof=1)), ms_inter
 
 
-def _tested(
-    mean: float, se: float, df: float, seeds: int, images: int, seeds_vary: bool, components: Components | None
-) -> Crossed | None:
-    if se <= RESOLUTION / images:
-        if abs(mean) > RESOLUTION:
-            return None
-        se, p = 0.0, 1.0
-    else:
-        p = 2 * float(stats.t.sf(abs(mean) / se, df))
-    return Crossed(mean, se, df, p, seeds, images, seeds_vary, components)
+def _decided(found: Crossed) -> Crossed | None:
+    """What has no noise at all: models that agree on every image do not differ, others leave nothing to test with."""
+    if found.se > RESOLUTION / found.images:
+        return found
+    return None if abs(found.diff) > RESOLUTION else replace(found, se=0.0, over_seeds=None)
