@@ -238,7 +238,7 @@ def test_the_worlds_of_the_statistics_are_as_they_are_said_to_be(benchmark: Benc
 def test_statistics_are_simulated_and_measured(benchmark: Benchmark) -> None:
     statistics = benchmark("statistics")
     found = statistics.promises(statistics.WORLDS[0], seeds=3, images=300, simulations=6, ranked=2)
-    assert set(found) == {"t", "crossed", "both", "t holds", "crossed holds", "ranked"}
+    assert set(found) == {"t", "crossed", "t holds", "crossed holds", "ranked"}
     assert all(0 <= share <= 1 for share in found.values())
     found = statistics.alone("whole", 3, 3, 60)
     assert found["laps"]["rows"] > 0
