@@ -8,9 +8,9 @@ decides an answer and mostly the same for both (correlation 0.8); the rest is dr
   better   the first world, but the candidate is 1.5 points better
 
 How often each test calls a difference (in the first two worlds: falsely; the crossed one as a verdict asks, which is
-never surer of new images than of these); how often the printed interval for new seeds and images holds the true difference, how often that over seeds holds the difference on
-this very test set, and how often the bootstrap's rank interval says that one of the two is the best (on the first
---ranked simulations).
+never surer of new images than of these); how often the printed interval for new seeds and images holds the true
+difference, how often that over seeds holds the difference on this very test set, and how often the bootstrap's rank
+interval says that one of the two is the best (on the first --ranked simulations).
 
 Cost: CPU seconds and peak memory of a fresh process on one core, for all rows, frontiers and tables over data sets and
 factors of --models models x --seeds seeds x --images images, from predictions on; and for 1,000 draws of seeds and
