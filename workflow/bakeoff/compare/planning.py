@@ -33,14 +33,20 @@ class Components:
         df = total**2 / (by_seed**2 / (seeds - 1)) if by_seed > 0 else math.inf
         return math.sqrt(total / (seeds * images)), df
 
+    def over_seeds(self, seeds: int, images: float) -> tuple[float, float]:
+        """Standard error and degrees of freedom to expect of the t-test over `seeds` >= 2 on `images` that stay."""
+        return math.sqrt((self.seed + self.inter / images) / seeds), seeds - 1
+
     def half_width(self, seeds: int, images: float) -> float:
-        """Half of the 95 % interval to expect for new seeds and new images."""
-        se, df = self.precision(seeds, images)
-        return _quantile((1 - LEVEL) / 2, df) * se
+        """Half of the 95 % interval to expect for new seeds and new images: never below that for these images."""
+        tests = self.precision(seeds, images), self.over_seeds(seeds, images)
+        return max(_quantile((1 - LEVEL) / 2, df) * se for se, df in tests)
 
     def power(self, effect: float, seeds: int, images: float, alpha: float) -> float:
         """The chance that the crossed test of so many seeds and images shows a true difference of `effect`."""
-        return power(effect, *self.precision(seeds, images), alpha)
+        return min(
+            power(effect, *self.precision(seeds, images), alpha), power(effect, *self.over_seeds(seeds, images), alpha)
+        )
 
     def gain(self, seeds: int, images: int, more_seeds: int, more_images: int) -> float:
         """The fraction by which the interval would shrink with that many seeds and images instead.
