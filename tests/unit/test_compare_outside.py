@@ -122,8 +122,14 @@ def test_settings_reach_the_statistics(call: Call) -> None:
     assert row(changed)["p_adj"] == row(plain)["p_raw"]
     assert row(changed)["rope"] == 0.02
     assert any("planned" in warning for warning in row(changed)["warnings"])
-    resampled = row(record(call, text, "--split", "resampled", "--n-train", "4000", "--n-test", "1000"))
+    splits = ("--split", "resampled", "--n-train", "4000", "--n-test", "1000")
+    resampled = row(record(call, text, *splits))
     assert resampled["p_used"] == resampled["p_nb"] > row(plain)["p_raw"]
+    shown = call(
+        "scores.csv", "--baseline", "resnet18", "--split", "resampled", "--n-train", "4000", "--n-test", "1000"
+    )
+    assert "(resampled)" in shown.out
+    assert "(resampled) each seed drew its own split" in " ".join(shown.out.split())
 
 
 def test_a_metric_of_ones_own_needs_a_direction_and_knows_no_range(call: Call) -> None:

@@ -102,6 +102,16 @@ def test_the_whole_interaction_has_one_test() -> None:
     assert flat["interactions"][0]["overall"]["p"] > 0.05
 
 
+def test_splits_drawn_anew_have_the_corrected_test_and_no_f() -> None:
+    plain, resampled = view(), view(split="resampled", n_train=900, n_test=900)
+    for before, after in zip(plain["main"], resampled["main"], strict=True):
+        assert after["p_method"] == "nadeau_bengio"
+        assert after["p_used"] > after["p_raw"] == before["p_used"]
+    (found,) = resampled["interactions"]
+    assert found["overall"] is None
+    assert "drew its own split" in found["why"]
+
+
 def test_three_factors_have_three_interactions_averaged_over_the_third() -> None:
     found = view(recipes=("default", "long"))
     assert [(one["between"], one["factor"]) for one in found["interactions"]] == [

@@ -13,9 +13,9 @@ from bakeoff.compare.resampling import draw
 RNG = np.random.default_rng
 
 
-def rank(scores, direction="max", n_resamples=2000, by_image=None, untested=()):
+def rank(scores, direction="max", n_resamples=2000, by_image=None, untested=(), overlap=0.0):
     draws = draw(scores, by_image, RNG(0), n_resamples)
-    return standings(scores, draws, direction, 0.05, RNG(1), n_resamples, untested)
+    return standings(scores, draws, direction, 0.05, RNG(1), n_resamples, untested, by_image, overlap)
 
 
 def by_seed(*values):
@@ -130,6 +130,9 @@ def test_new_images_widen_what_few_images_decide():
     a[np.arange(5), 100 + np.arange(5)] = b[np.arange(5), 200 + np.arange(5)] = 0
     scores, by_image = of_images(a=a, b=b)
     assert (rank(scores)["a"].p_best, rank(scores)["b"].interval) == (1, (2, 2))
+    noisy = {"a": by_seed(*(scores["a"][s] + 0.0001 * s for s in range(5))), "b": scores["b"]}
+    assert rank(noisy)["b"].tied_with_best is False
+    assert rank(noisy, by_image=by_image)["b"].tied_with_best is True  # no verdict would tell them apart
     found = rank(scores, by_image=by_image)
     assert 0.7 < found["a"].p_best < 0.93  # P(Binomial-like difference of 4 with sd √20 > 0) = 0.81
     assert found["a"].interval == found["b"].interval == (1, 2)
@@ -143,6 +146,20 @@ def test_one_seed_has_a_place_among_images_alone():
     assert {place.scope for place in found.values()} == {"images"}
     assert found["a"].interval == (1, 2)
     assert {(place.scope, place.interval, place.p_best) for place in rank(scores).values()} == {(None, None, None)}
+
+
+def test_splits_that_share_images_tie_what_independent_ones_would_not():
+    scores = {"a": by_seed(0.90, 0.92, 0.91, 0.93, 0.92), "b": by_seed(0.89, 0.90, 0.905, 0.91, 0.91)}
+    assert rank(scores)["b"].tied_with_best is False
+    assert rank(scores, overlap=1.0)["b"].tied_with_best is True
+
+
+def test_images_of_unshared_seeds_are_those_of_their_own():
+    rng = RNG(5)
+    tables = {"a": (rng.random((3, 200)) < 0.9) * 1.0, "b": (rng.random((3, 200)) < 0.5) * 1.0}
+    means = {name: rows.mean(axis=1) for name, rows in tables.items()}
+    scores = {"a": dict(zip((0, 1, 2), means["a"], strict=True)), "b": dict(zip((10, 11, 12), means["b"], strict=True))}
+    assert rank(scores, by_image=tables)["b"].tied_with_best is False
 
 
 def test_too_few_seeds_to_rank_with_confidence():

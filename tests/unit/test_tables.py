@@ -160,7 +160,7 @@ def test_marks_are_those_of_the_row_and_only_these_are_explained(tmp_path: Path)
     table = paper(results_of(tmp_path, body=marked))
     assert row_of(table, "ResNet-18")["p (adjusted)"] == "0.004 ★★†‡◆"
     assert row_of(table, "tiny_cnn")["p (adjusted)"] == "0.300 ‡"
-    assert row_of(table, "tiny_vit")["p (adjusted)"] == "0.002 ▼▼"
+    assert row_of(table, "tiny_vit")["p (adjusted)"] == "0.002 ▼▼ (resampled)"
     begins = [note.split()[0] for note in table.notes]
     assert [mark for mark in ("★", "★★", "▼", "▼▼", "†", "‡", "◆", "§", "¶") if mark in begins] == [
         "★★", "▼▼", "†", "‡", "◆",

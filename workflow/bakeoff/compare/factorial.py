@@ -153,7 +153,7 @@ class _View:
         # Levels without a common seed have no effect inside any.
         shared = plus.keys() & minus.keys()
         plus, minus = ({seed: side[seed] for seed in shared} for side in (plus, minus))
-        difference = paired.compare(plus, minus, rng, self.inputs.n_resamples)
+        difference = paired.compare(plus, minus, rng, self.inputs.n_resamples, self.inputs.overlap)
         if any_failed(used, self.loaded):
             difference = Difference("identical_seeds", difference.seeds, difference.diff)
         return {
@@ -195,6 +195,8 @@ class _View:
             return None, f"{len(seeds)} seeds have all cells, fewer than {paired.MIN_SEEDS}"
         if any_failed(self.cells, self.loaded):
             return None, "seeds of a cell gave the same predictions"
+        if self.inputs.overlap:
+            return None, "each seed drew its own split, and no F is corrected for the images that these share"
         table: FloatArray = np.array([[values[seed] for values in by_seed] for seed in seeds], dtype=float)
         contrasts = np.kron(_contrasts(len(between.levels)), _contrasts(len(factor.levels))).astype(np.float64)
         test = repeated(table, contrasts)

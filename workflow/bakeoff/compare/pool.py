@@ -78,7 +78,8 @@ def pool(group: Group, metric: str, direction: str, inputs: Questions, loaded: L
     strata = group.shared(*group.sides)
     sides = {value: group.cells(value, strata) for value in group.sides}
     by_seed = {value: scores(cells, loaded, metric) for value, cells in sides.items()}
-    by_image = _by_image(sides, by_seed, loaded, metric)
+    # Splits drawn anew have images of their own at each seed.
+    by_image = None if inputs.overlap else _by_image(sides, by_seed, loaded, metric)
     n_resamples = inputs.n_resamples if metric == inputs.metric else min(inputs.n_resamples, _EXPLORATORY)
     question = (group.comparison.name, group.dataset, dict(group.context), metric)
     return Pool(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from bakeoff.compare import paired
+from bakeoff.compare.crossed import crossed_test, nested_test
 from bakeoff.compare.families import adjust
-from bakeoff.compare.paired import Difference, FloatArray
+from bakeoff.compare.paired import FloatArray
 from bakeoff.compare.resampling import Draws, Scope, Scores
 
 
@@ -36,9 +37,14 @@ def standings(
     rng: np.random.Generator,
     n_resamples: int,
     untested: Collection[str] = (),
+    by_image: Mapping[str, FloatArray] | None = None,
+    overlap: float = 0.0,
 ) -> dict[str, Standing]:
     """Rank models from their scores by seed and from `draws` of them. Models without scores have no standing, and those
     whose seeds are no repetitions (`untested`) a rank alone.
+
+    Tied are those that the tests of a verdict do not tell from the leader: that over seeds (`overlap` as for
+    `paired.compare`) and, with `by_image` (what each image does to a score, seeds in order), that for new images.
     """
     found = {name: Standing() for name in scores}
     if not draws.names:
@@ -47,7 +53,9 @@ def standings(
     points = np.array([[sign * np.mean(list(scores[name].values()))] for name in draws.names])
     smallest = resolution(scores)
     ranks, drawn_ranks = _ranks(points, smallest)[:, 0], _ranks(sign * draws.means, smallest)
-    tied = _tied_with_best({name: scores[name] for name in draws.names}, ranks, alpha, rng, n_resamples, untested)
+    there = {name: scores[name] for name in draws.names}
+    against = _Tests(there, by_image, overlap, alpha, rng, n_resamples, untested)
+    tied = _tied_with_best(against, ranks)
     for k, name in enumerate(draws.names):
         mine = drawn_ranks[k, np.isfinite(draws.means[k])]
         scope = None if name in untested else draws.scope(len(scores[name]))
@@ -76,39 +84,56 @@ def _interval(ranks: npt.NDArray[np.int64]) -> tuple[int, int]:
     return int(lo), int(hi)
 
 
-def _tied_with_best(
-    scores: Scores,
-    ranks: npt.NDArray[np.int64],
-    alpha: float,
-    rng: np.random.Generator,
-    n_resamples: int,
-    untested: Collection[str],
-) -> list[bool | None]:
-    """Whether the paired test, Holm-corrected over all against the leader, fails to tell a model from a leader.
+@dataclass(frozen=True)
+class _Tests:
+    """The two tests of a verdict between any two of the models of `scores`."""
+
+    scores: Scores
+    by_image: Mapping[str, FloatArray] | None
+    overlap: float
+    alpha: float
+    rng: np.random.Generator
+    n_resamples: int
+    untested: Collection[str]
+
+    def over_seeds(self, name: str, leader: str) -> float | None:
+        """The p of a test that can reject at all: the exact one of differences without variance cannot at few seeds, as
+        of two methods without randomness.
+        """
+        if name in self.untested or leader in self.untested:
+            return None
+        found = paired.compare(self.scores[name], self.scores[leader], self.rng, self.n_resamples, self.overlap)
+        able = found.p_method != "sign_flip" or found.p_floor is None or found.p_floor < self.alpha
+        return found.p_used if able else None
+
+    def for_new_images(self, name: str, leader: str) -> float | None:
+        """None where the images of either are not known, or say nothing."""
+        if self.by_image is None:
+            return None
+        mine, theirs = sorted(self.scores[name]), sorted(self.scores[leader])
+        shared = [seed for seed in mine if seed in theirs]
+        a, b = self.by_image[name], self.by_image[leader]
+        if not shared:
+            found = nested_test(a, b)
+        else:
+            found = crossed_test(a[[mine.index(s) for s in shared]] - b[[theirs.index(s) for s in shared]])
+        return found.p if found else None
+
+
+def _tied_with_best(tests: _Tests, ranks: npt.NDArray[np.int64]) -> list[bool | None]:
+    """Whether the stricter test, Holm-corrected over all against the leader, fails to tell a model from a leader.
 
     None where too few seeds allow no test: such a model is neither shown to be worse nor to be as good.
     """
-    names = list(scores)
+    names = list(tests.scores)
     tied: list[bool | None] = [bool(rank == 1) for rank in ranks]
     for leader in (name for name, rank in zip(names, ranks, strict=True) if rank == 1):
         others = [k for k, name in enumerate(names) if name != leader]
-        tests = [
-            None
-            if names[k] in untested or leader in untested
-            else _able(paired.compare(scores[names[k]], scores[leader], rng, n_resamples), alpha)
-            for k in others
-        ]
-        for k, p in zip(others, adjust(tests, "holm"), strict=True):
+        here = adjust([tests.over_seeds(names[k], leader) for k in others], "holm")
+        new = adjust([tests.for_new_images(names[k], leader) for k in others], "holm")
+        for k, p, p_new in zip(others, here, new, strict=True):
             if p is None:
                 tied[k] = tied[k] or None
             else:
-                tied[k] = tied[k] or p >= alpha
+                tied[k] = tied[k] or max(p, p_new or 0.0) >= tests.alpha
     return tied
-
-
-def _able(difference: Difference, alpha: float) -> float | None:
-    """The p of a test that can reject at all: the exact one of differences without variance cannot at few seeds, as of
-    two methods without randomness.
-    """
-    floor = difference.p_floor
-    return None if difference.p_method == "sign_flip" and floor is not None and floor >= alpha else difference.p_used

@@ -50,6 +50,8 @@ def _standings(models: Pool, inputs: Questions) -> dict[str, Standing]:
         models.rng("tied"),
         inputs.n_resamples,
         models.untested,
+        models.by_image,
+        inputs.overlap,
     )
 
 

@@ -15,8 +15,13 @@ if TYPE_CHECKING:  # a study is checked with the names of columns, and reading r
 PARTIAL = "PARTIAL"
 
 _CORRECTIONS = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
-_METHODS = {"sign_flip": "(sign flip)", "welch": "(unpaired)", "identical": "(identical)"}
 _RESAMPLED = "nadeau_bengio"
+_METHODS = {
+    "sign_flip": "(sign flip)",
+    "welch": "(unpaired)",
+    "identical": "(identical)",
+    _RESAMPLED: "(resampled)",
+}
 _UNTESTED = "not testable"
 _VERDICTS = ("better", "worse", "equivalent", "inconclusive")
 
@@ -289,6 +294,7 @@ def guide(results: Results) -> list[tuple[str, str]]:
         ("(sign flip)", "exact sign-flip test: the differences have no variance, so there is no t."),
         ("(unpaired)", "Welch's t test: candidate and baseline share no seed."),
         ("(identical)", "the scores of both are the same at every seed."),
+        ("(resampled)", "each seed drew its own split; the t test is corrected for the images that splits share."),
     ]
 
 
