@@ -33,6 +33,7 @@ Folder = Annotated[Path, typer.Option(help="Folder of the data or the result.")]
 Id = Annotated[str, typer.Option(help="Name in the study.")]
 Workers = Annotated[str, typer.Option(help="Processes that read data which does not lie on the device.")]
 ResidentGb = Annotated[str, typer.Option(help="Data sets up to so many GB lie on the device.")]
+CheckpointSeconds = Annotated[float | None, typer.Option(help="Seconds of work that a killed process may lose.")]
 Weights = Annotated[str, typer.Option(help="File of initial weights, for a recipe that begins from one.")]
 
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -121,13 +122,15 @@ def tune(
     workers: Workers = "",
     resident_gb: ResidentGb = "",
     weights: Weights = "",
+    checkpoint_seconds: CheckpointSeconds = None,
 ) -> None:
     """Search for learning rate and weight decay of one cell, by its recipe's tuning: budget, on validation images."""
     from bakeoff.train import tuning
 
     settings = parse_spec(spec)
     names = {"dataset": dataset, "model": model, "augmentation": augmentation, "recipe": recipe}
-    tuning.run(settings, names, data, out, code or _train_code(settings), _execution(workers, resident_gb, weights))
+    execution = _execution(workers, resident_gb, weights, checkpoint_seconds)
+    tuning.run(settings, names, data, out, code or _train_code(settings), execution)
 
 
 @app.command()
@@ -145,6 +148,7 @@ def train(
     workers: Workers = "",
     resident_gb: ResidentGb = "",
     weights: Weights = "",
+    checkpoint_seconds: CheckpointSeconds = None,
 ) -> None:
     """Train one run: weights, history, predictions."""
     from bakeoff.train import step
@@ -159,7 +163,7 @@ def train(
         folders,
         code or _train_code(settings),
         Path(tuned) if tuned else None,
-        _execution(workers, resident_gb, weights),
+        _execution(workers, resident_gb, weights, checkpoint_seconds),
     )
 
 
@@ -169,7 +173,7 @@ def _train_code(settings: Json) -> str:
     return stages.train(at_path(settings, "model", "builder"), at_path(settings, "augmentation", "policy"))
 
 
-def _execution(workers: str, resident_gb: str, weights: str) -> Execution:
+def _execution(workers: str, resident_gb: str, weights: str, checkpoint_seconds: float | None) -> Execution:
     from bakeoff.train.job import Execution
 
     try:
@@ -177,6 +181,7 @@ def _execution(workers: str, resident_gb: str, weights: str) -> Execution:
             resident_gb=float(resident_gb) if resident_gb else None,
             workers=int(workers) if workers else None,
             weights=Path(weights) if weights else None,
+            checkpoint_seconds=checkpoint_seconds,
         )
     except ValueError:
         raise UserError(

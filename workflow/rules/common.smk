@@ -17,6 +17,8 @@ TRAINED = rf"(?!(?:{COMBINED})/)[a-z0-9][a-z0-9_.-]*"
 LOADER_WORKERS = "" if STUDY.train.workers is None else str(STUDY.train.workers)
 RESIDENT_GB = "" if STUDY.train.resident_gb is None else str(STUDY.train.resident_gb)
 
+CHECKPOINT_SECONDS = STUDY.train.checkpoint_seconds
+
 
 # Names are checked when the study is read; here they keep one file from matching two rules.
 wildcard_constraints:

@@ -24,6 +24,7 @@ rule train:
         mem_mb=8000,
         runtime=240,
         loader_workers=LOADER_WORKERS,
+        checkpoint_seconds=CHECKPOINT_SECONDS,
         resident_gb=RESIDENT_GB,
         weights=lambda wildcards: str(GRID.weights_file(cell_of(wildcards)) or ""),
     params:
@@ -34,5 +35,6 @@ rule train:
         " --dataset {wildcards.dataset:q} --model {wildcards.model:q} --augmentation {wildcards.augmentation:q}"
         " --recipe {wildcards.recipe:q} --seed {wildcards.seed:q}"
         " --data $(dirname {input.data:q}) --tuned={input.tuned:q}"
+        " --checkpoint-seconds={resources.checkpoint_seconds:q}"
         " --workers={resources.loader_workers:q} --resident-gb={resources.resident_gb:q} --weights={resources.weights:q}"
         " --out $(dirname {output.record:q}) 2> {log:q}"

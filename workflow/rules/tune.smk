@@ -18,6 +18,7 @@ rule tune:
         mem_mb=8000,
         runtime=1440,
         loader_workers=LOADER_WORKERS,
+        checkpoint_seconds=CHECKPOINT_SECONDS,
         resident_gb=RESIDENT_GB,
         weights=lambda wildcards: str(GRID.weights_file(cell_of(wildcards)) or ""),
     params:
@@ -27,4 +28,5 @@ rule tune:
         "python -m bakeoff tune --spec {params.spec:q} --code {params.code:q}"
         " --dataset {wildcards.dataset:q} --model {wildcards.model:q} --augmentation {wildcards.augmentation:q}"
         " --recipe {wildcards.recipe:q} --data $(dirname {input.data:q}) --out $(dirname {output:q})"
+        " --checkpoint-seconds={resources.checkpoint_seconds:q}"
         " --workers={resources.loader_workers:q} --resident-gb={resources.resident_gb:q} --weights={resources.weights:q} 2> {log:q}"

@@ -44,13 +44,13 @@ class Choice:
 Batch: TypeAlias = tuple[Tensor, Tensor, Tensor | None]
 
 
-def choose(learner: Learner, make_batch: Callable[[], Batch], steps_to_come: int) -> Choice:
+def choose(learner: Learner, make_batch: Callable[[], Batch], steps_to_come: int, before: str | None = None) -> Choice:
     """The way that the recipe names or, for `auto`, the one that the measured times say ends first.
 
-    `make_batch` gives a batch like those to come. What is tried leaves no trace in weights, buffers, optimizer or
-    random state.
+    A run that is taken up again goes on in the way of `before`: another might round otherwise. `make_batch` gives a
+    batch like those to come. What is tried leaves no trace in weights, buffers, optimizer or random state.
     """
-    asked = learner.recipe.acceleration
+    asked = before or learner.recipe.acceleration
     if learner.sums.loss.device.type != "cuda":
         return Choice(learner, "eager", "on a CPU neither graphs nor the compiler pay")
     if asked == "eager":
@@ -148,12 +148,7 @@ class _Snapshot:
 
     def __init__(self, learner: Learner) -> None:
         self._learner = learner
-        self._tensors = [
-            *learner.net.parameters(),
-            *learner.net.buffers(),
-            *learner.optimizer.tensors(),
-            *(learner.average.tensors() if learner.average else []),
-        ]
+        self._tensors = learner.tensors()
         self._values = [tensor.detach().clone() for tensor in self._tensors]
         self._random = torch.get_rng_state()
         self._device = learner.sums.loss.device

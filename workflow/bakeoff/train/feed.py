@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -113,13 +114,15 @@ class Feed:
         self._sampler: list[_Draw] = []
         self._loader = self._make_loader(size or part.size, workers) if streamed else None
 
-    def epoch(self, number: int) -> Generator[tuple[Tensor, Tensor, Tensor | None], None, None]:
+    def epoch(self, number: int, first: int = 0) -> Generator[tuple[Tensor, Tensor, Tensor | None], None, None]:
         """Images [B, C, S, S] float32, labels [B] and, from a mixing policy, the share [B] of each label; the rest of
-        an image is of the one before it.
+        an image is of the one before it. Batches before the `first` are left out.
         """
         draws, mix = self.policy.draws, self.policy.mix
         places = order(self._labels, self.sampling, _generator(self.streams.order, number))
         uniforms = torch.rand(len(places), draws + (mix.draws if mix else 0), generator=self._draws(number))
+        left = slice(first * self.batch_size, self.images_per_epoch)
+        places, uniforms = places[left], uniforms[left]
         if self._loader is None:
             places, uniforms = places.to(self.device), uniforms.to(self.device)
             pieces = self._resident(places, uniforms[:, :draws])
@@ -138,7 +141,7 @@ class Feed:
         return _generator(self.streams.augment, number)
 
     def _cut(self, places: Tensor, uniforms: Tensor) -> list[_Draw]:
-        batches = [slice(i * self.batch_size, (i + 1) * self.batch_size) for i in range(self.batches_per_epoch)]
+        batches = [slice(at, at + self.batch_size) for at in range(0, len(places), self.batch_size)]
         return [(places[batch], uniforms[batch]) for batch in batches]
 
     def _resident(self, places: Tensor, uniforms: Tensor) -> Iterator[Tensor]:
@@ -161,6 +164,7 @@ class Feed:
             batch_size=None,  # an item is a batch already
             num_workers=workers,
             pin_memory=self.device.type == "cuda",
+            worker_init_fn=_leave_signals_to_the_parent if workers else None,
             **settings,
         )
 
@@ -177,6 +181,12 @@ class _Stored(Dataset[Tensor]):
         if self.size != pixels.shape[-1]:
             pixels = resize(pixels, self.size)
         return pixels if self.policy is None else self.policy(pixels, uniforms)
+
+
+def _leave_signals_to_the_parent(worker: int) -> None:
+    # A scheduler's signal goes to all processes of a job; training without its workers could not end its step.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _generator(seed: int, epoch: int) -> torch.Generator:

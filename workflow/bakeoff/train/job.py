@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import platform
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,10 @@ from bakeoff.provenance import Json, check_files, read_record, spec_digest, vali
 from bakeoff.seeding import stream_seed
 from bakeoff.train import arithmetic, augment
 from bakeoff.train.augment import Policy
+from bakeoff.train.checkpoint import NAME, Keep, Keeper, State
 from bakeoff.train.feed import Normalise, Part, Streams
 from bakeoff.train.loop import Epoch, Outcome, phases, predict, train
+from bakeoff.train.memory import advice, has_batch_norm, is_out_of_memory, smaller
 from bakeoff.train.spec import Recipe
 
 
@@ -34,6 +38,8 @@ class Execution:
     """Processes that read and augment what does not; default: 4 beside a GPU, else none."""
     weights: Path | None = None
     """The file of initial weights, where the recipe names one: it knows the file by its sha256."""
+    checkpoint_seconds: float | None = None
+    """Seconds of work that may be lost; default: 60."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,7 @@ class Job:
     parts: dict[arrays.Part, Part]
     device: torch.device
     workers: int
+    checkpoint_seconds: float | None = None
 
     @property
     def size(self) -> int:
@@ -75,6 +82,21 @@ class Job:
         return Streams(*(stream_seed(seed, stream, self.dataset) for stream in ("order", "augment")))
 
 
+def keeper(job: Job, recipe: Recipe, out: Path, code: str, seeds: Sequence[int]) -> Keeper:
+    """Of the checkpoint in the folder `out`, for work that the same settings, code, data, seeds and versions began."""
+    key = {
+        "spec": job.spec,
+        "recipe": recipe.model_dump(mode="json"),
+        "code": code,
+        "seeds": list(seeds),
+        "data": job.manifest["record_digest"],
+        "device": job.device.type,
+        # Those of packages are part of the code's digest, but for the accelerator that torch was built for.
+        "versions": [platform.python_version(), torch.__version__],
+    }
+    return Keeper(out / NAME, key, job.checkpoint_seconds)
+
+
 @dataclass(frozen=True)
 class Trained:
     """A trained network, and all that one needs to use it as it was trained."""
@@ -85,10 +107,20 @@ class Trained:
     mean: list[float]
     std: list[float]
     weights: weights.Loaded | None
+    recipe: Recipe
+    """As it was trained by: the batches may be smaller than asked for (see `fit`)."""
 
     def logits(self, job: Job, part: arrays.Part) -> Tensor:
-        """Logits [N, classes] float32 for a part, on the CPU."""
+        """Logits [N, classes] float32 for a part, on the CPU; no numbers where memory did not suffice."""
+        if self.outcome.out_of_memory:
+            return torch.full((len(job.parts[part]), job.classes), torch.nan)
         return predict(self.net, job.parts[part], self.normalise, job.recipe).cpu()
+
+    def smaller_batches(self, asked: Recipe) -> dict[str, int] | None:
+        """The batches that a step was made of, where memory did not suffice for those `asked` for."""
+        if self.recipe.accumulate == asked.accumulate:
+            return None
+        return {"batch_size": self.recipe.batch_size, "accumulate": self.recipe.accumulate}
 
 
 def ready(spec: Json, dataset: str, model: str, data: Path, execution: Execution) -> Job:
@@ -119,6 +151,7 @@ def ready(spec: Json, dataset: str, model: str, data: Path, execution: Execution
         },
         device=device,
         workers=workers,
+        checkpoint_seconds=execution.checkpoint_seconds,
     )
 
 
@@ -186,8 +219,51 @@ def fit(
     *,
     report: Callable[[Epoch], None],
     progress: Callable[[int, int], None],
+    resume: State | None = None,
+    keep: Keep = lambda _: None,
 ) -> Trained:
-    """Train the network of one seed by the recipe (the job's own, or a variant of it in tuning)."""
+    """Train the network of one seed by the recipe (the job's own, or a variant of it in tuning).
+
+    Where memory does not suffice and the model has no batch norm, training begins anew with smaller batches, as many
+    a step as give the same step; else the outcome says so, and the network is as it was initialised.
+    """
+    if resume is not None:
+        recipe = recipe.model_copy(update=resume["batches"])
+    tried: Recipe | None = recipe
+    while tried is not None:
+        try:
+            return _fit(job, tried, seed, report, progress, resume, keep)
+        except (RuntimeError, MemoryError) as caught:
+            if not is_out_of_memory(caught):
+                raise
+            error = caught.with_traceback(None)  # its frames hold on to the memory
+        gc.collect()
+        if job.device.type == "cuda":
+            torch.cuda.empty_cache()
+        net, loaded = build(replace(job, device=torch.device("cpu")), recipe, seed)
+        batch_norm = has_batch_norm(net)
+        tried = None if batch_norm else smaller(tried, len(job.parts["train"]))
+        if tried is not None:
+            resume = None
+            print(f"out of memory: goes on with {_steps(tried)}", file=sys.stderr, flush=True)
+    mean, std = figures(job, loaded)
+    outcome = Outcome(out_of_memory=advice(error, batch_norm))
+    return Trained(net, outcome, Normalise.of(mean, std, torch.device("cpu")), mean, std, loaded, recipe)
+
+
+def _steps(recipe: Recipe) -> str:
+    return f"batches of {recipe.batch_size} images, {recipe.accumulate} a step"
+
+
+def _fit(
+    job: Job,
+    recipe: Recipe,
+    seed: int,
+    report: Callable[[Epoch], None],
+    progress: Callable[[int, int], None],
+    resume: State | None,
+    keep: Keep,
+) -> Trained:
     net, loaded = build(job, recipe, seed)
     mean, std = figures(job, loaded)
     normalise = Normalise.of(mean, std, job.device, recipe.channels_last)
@@ -203,8 +279,10 @@ def fit(
         report=report,
         progress=progress,
         workers=job.workers,
+        resume=resume,
+        keep=keep,
     )
-    return Trained(net, outcome, normalise, mean, std, loaded)
+    return Trained(net, outcome, normalise, mean, std, loaded, recipe)
 
 
 def fit_together(
@@ -214,6 +292,8 @@ def fit_together(
     *,
     report: Callable[[Epoch], None],
     progress: Callable[[int, int], None],
+    resume: State | None = None,
+    keep: Keep = lambda _: None,
 ) -> list[Trained]:
     """Train the networks of several seeds side by side."""
     from bakeoff.train.together import train_together
@@ -234,9 +314,11 @@ def fit_together(
         report=report,
         progress=progress,
         workers=job.workers,
+        resume=resume,
+        keep=keep,
     )
     return [
-        Trained(net, outcome, normalise, mean, std, loaded)
+        Trained(net, outcome, normalise, mean, std, loaded, recipe)
         for (net, loaded), outcome in zip(built, outcomes, strict=True)
     ]
 

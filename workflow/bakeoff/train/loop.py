@@ -6,7 +6,8 @@ import copy
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,7 @@ from bakeoff.train.accelerate import Choice, choose
 from bakeoff.train.arithmetic import in_order, precise
 from bakeoff.train.augment import Policy
 from bakeoff.train.average import Average
+from bakeoff.train.checkpoint import Keep, State, capture, put_back
 from bakeoff.train.feed import Feed, Normalise, Part, Streams
 from bakeoff.train.optimizer import Optimizer
 from bakeoff.train.parameters import blocks_of, freeze, parameter_groups
@@ -50,6 +52,24 @@ class Outcome:
     stopped_early: bool = False
     steps_run_as: list[dict[str, object]] = field(default_factory=list)
     """Of each phase, how its steps were run (see accelerate)."""
+    out_of_memory: str | None = None
+
+    @classmethod
+    def of(cls, state: State) -> Outcome:
+        """As it was when `asdict` made `state` of it."""
+        best = state["best"]
+        lines = [Epoch(**line) for line in state["history"]]
+        return cls(**{**state, "history": lines, "best": None if best is None else Epoch(**best)})
+
+    @property
+    def status(self) -> str:
+        """The word for it in records."""
+        return "oom" if self.out_of_memory else "diverged" if self.diverged else "done"
+
+    @property
+    def reason(self) -> str | None:
+        """Why it did not end well."""
+        return self.out_of_memory or self.diverged
 
     @property
     def train_seconds(self) -> float:
@@ -93,12 +113,14 @@ def train(
     report: Callable[[Epoch], None],
     progress: Callable[[int, int], None],
     workers: int = 0,
+    resume: State | None = None,
+    keep: Keep = lambda _: None,
 ) -> Outcome:
     """Train `net` and leave it with the weights of its best epoch on the validation images.
 
     `make_policy` gives the augmentation for an image size. `report` gets each epoch, `progress` the number of images
     seen so far in this epoch and of the epoch: before its first batch and after each. `workers` read and augment what
-    does not lie on the device.
+    does not lie on the device. `keep` is told after each step how to make the state that `resume` takes.
     """
     device = training.labels.device
     net = in_order(net, recipe)
@@ -107,43 +129,106 @@ def train(
     average = Average(net, recipe.ema) if recipe.ema is not None else None
     weights = class_weights(training.labels, classes) if recipe.class_weights == "balanced" else None
     learner = Learner(net, optimizer, Loss(recipe.label_smoothing, weights), recipe, average, device)
-    candidate = average.network if average else net  # what is validated and kept
-    outcome = Outcome()
-    best_weights = copy.deepcopy(candidate.state_dict())
-    first_epoch = 1
+    run = _Run(learner, candidate=average.network if average else net)
+    if resume is not None:
+        run.begin_from(resume)
+    last_epoch = 0
     for number, phase in enumerate(phases(recipe, training.size), 1):
-        policy = make_policy(phase.size)
-        feed = Feed(training, recipe, policy, normalise, streams, size=phase.size, workers=workers)
+        first_epoch, last_epoch = last_epoch + 1, last_epoch + phase.epochs
+        if run.is_past(last_epoch):
+            continue
+        feed = Feed(training, recipe, make_policy(phase.size), normalise, streams, size=phase.size, workers=workers)
         schedule = make_schedule(recipe, feed.steps_per_epoch, phase.epochs, phase.lr or recipe.lr)
         net.train()
         frozen.to_eval()
-        steps = phase.epochs * feed.batches_per_epoch
-        choice = _choose(learner, feed, first_epoch, steps)
-        outcome.steps_run_as.append(choice.record())
-        for epoch in range(first_epoch, first_epoch + phase.epochs):
-            started = time.perf_counter()
+        choice = _choose(run, feed, number, first_epoch, phase.epochs * feed.batches_per_epoch)
+        run.restore(schedule, begun=(run.epoch, run.batch) > (first_epoch, 0))
+        state = partial(run.state, schedule)
+        while not run.is_past(last_epoch):
             net.train()
             frozen.to_eval()
-            learner.sums.clear()
-            step = (epoch - first_epoch) * feed.steps_per_epoch
-            lr = _run_epoch(choice, feed, epoch, schedule, step, recipe.accumulate, progress)
+            run.epoch_begins()
+            step = (run.epoch - first_epoch) * feed.steps_per_epoch
+            _run_epoch(choice, feed, run, schedule, step, progress, partial(keep, state))
             seen = feed.images_per_epoch
             loss, accuracy = float(learner.sums.loss) / seen, float(learner.sums.correct) / seen
-            seconds = time.perf_counter() - started  # after the sums were read, so the device has finished
-            val_loss, val_accuracy = assess(predict(candidate, validation, normalise, recipe), validation.labels)
+            seconds = run.seconds  # after the sums were read, so the device has finished
+            val_loss, val_accuracy = assess(predict(run.candidate, validation, normalise, recipe), validation.labels)
             schedule.epoch_end(val_loss)
             name = f"{number}: {phase.size} px" if recipe.phases else "train"
-            line = Epoch(epoch, name, lr, loss, accuracy, val_loss, val_accuracy, seconds)
-            if outcome.add(line, seen, recipe.early_stopping):
-                best_weights = copy.deepcopy(candidate.state_dict())
+            line = Epoch(run.epoch, name, run.lr, loss, accuracy, val_loss, val_accuracy, seconds)
+            run.epoch_ends(line, seen)
             report(line)
-            if outcome.ended:
-                break
-        if outcome.ended:
-            break
-        first_epoch += phase.epochs
-    net.load_state_dict(best_weights)
-    return outcome
+            keep(state)
+    net.load_state_dict(run.best_weights)
+    return run.outcome
+
+
+class _Run:
+    """Where training stands: the place in it, what came of it, and all that a step changes."""
+
+    def __init__(self, learner: Learner, candidate: nn.Module) -> None:
+        self.learner = learner
+        self.candidate = candidate  # what is validated and kept
+        self.outcome = Outcome()
+        self.best_weights = copy.deepcopy(candidate.state_dict())
+        self.epoch, self.batch, self.lr = 1, 0, 0.0
+        self._before = 0.0
+        """Seconds of this epoch before it was interrupted."""
+        self._started = time.perf_counter()
+        self._kept: State | None = None
+
+    def is_past(self, epoch: int) -> bool:
+        """Whether nothing of this epoch or those before it is left to do."""
+        return self.outcome.ended or self.epoch > epoch
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of this epoch."""
+        return self._before + time.perf_counter() - self._started
+
+    def epoch_begins(self) -> None:
+        """Start its clock, and its sums unless they go on."""
+        self._started = time.perf_counter()
+        if self.batch == 0:
+            self.learner.sums.clear()
+
+    def epoch_ends(self, line: Epoch, images: int) -> None:
+        """Take in an epoch."""
+        if self.outcome.add(line, images, self.learner.recipe.early_stopping):
+            self.best_weights = copy.deepcopy(self.candidate.state_dict())
+        self.epoch, self.batch, self._before = line.epoch + 1, 0, 0.0
+
+    def state(self, schedule: Schedule) -> State:
+        """All of it as plain values and tensors on the CPU; to be taken between steps, when no gradients are."""
+        return {
+            **capture(self._tensors()),
+            **{name: getattr(self, name) for name in ("epoch", "batch", "lr")},
+            "seconds": self.seconds if self.batch else 0.0,
+            "batches": {name: getattr(self.learner.recipe, name) for name in ("batch_size", "accumulate")},
+            "schedule": schedule.memory,
+            "best_weights": {name: tensor.cpu() for name, tensor in self.best_weights.items()},
+            "outcome": asdict(self.outcome),
+        }
+
+    def begin_from(self, state: State) -> None:
+        """Stand where `state` was made."""
+        self._kept = state
+        self.outcome = Outcome.of(state["outcome"])
+        self.epoch, self.batch, self.lr, self._before = (state[name] for name in ("epoch", "batch", "lr", "seconds"))
+        for name, tensor in self.best_weights.items():
+            tensor.copy_(state["best_weights"][name])
+
+    def restore(self, schedule: Schedule, begun: bool) -> None:
+        """Put back the rest of it, once, after steps were tried; the memory of a schedule whose phase has `begun`."""
+        if self._kept is not None:
+            put_back(self._kept, self._tensors())
+            if begun:
+                schedule.memory = self._kept["schedule"]
+            self._kept = None
+
+    def _tensors(self) -> list[Tensor]:
+        return [*self.learner.tensors(), self.learner.sums.loss, self.learner.sums.correct]
 
 
 def phases(recipe: Recipe, size: int) -> list[Phase]:
@@ -151,36 +236,43 @@ def phases(recipe: Recipe, size: int) -> list[Phase]:
     return recipe.phases or [Phase(size=size, epochs=recipe.epochs)]
 
 
-def _choose(learner: Learner, feed: Feed, epoch: int, steps: int) -> Choice:
+def _choose(run: _Run, feed: Feed, phase: int, epoch: int, steps: int) -> Choice:
+    """How the steps of a phase are run; of one that was begun before, as they were."""
+    known = run.outcome.steps_run_as
+    before = str(known[phase - 1]["name"]) if len(known) >= phase else None
     batches = feed.epoch(epoch)
     try:
-        return choose(learner, lambda: next(batches), steps)
+        choice = choose(run.learner, lambda: next(batches), steps, before)
     finally:
         batches.close()
+    if before is None:
+        known.append(choice.record())
+    return choice
 
 
 def _run_epoch(
     choice: Choice,
     feed: Feed,
-    epoch: int,
+    run: _Run,
     schedule: Schedule,
     step: int,
-    accumulate: int,
     progress: Callable[[int, int], None],
-) -> float:
-    """One pass; returns the last learning rate. Nothing in it waits for the device."""
-    seen = 0
-    lr = 0.0
-    progress(seen, feed.images_per_epoch)
-    for i, (images, labels, share) in enumerate(feed.epoch(epoch), 1):
-        whole = i % accumulate == 0
+    step_done: Callable[[], None],
+) -> None:
+    """One pass, or the rest of it; `step` is its first. Nothing in it waits for the device."""
+    accumulate = run.learner.recipe.accumulate
+    progress(run.batch * feed.batch_size, feed.images_per_epoch)
+    step += run.batch // accumulate
+    for images, labels, share in feed.epoch(run.epoch, run.batch):
+        run.batch += 1
+        whole = run.batch % accumulate == 0
         if whole:
-            lr = schedule.lr_at(step)
+            run.lr = schedule.lr_at(step)
             step += 1
-        choice.update(images, labels, share, lr if whole else None)
-        seen += len(labels)
-        progress(seen, feed.images_per_epoch)
-    return lr
+        choice.update(images, labels, share, run.lr if whole else None)
+        progress(run.batch * feed.batch_size, feed.images_per_epoch)
+        if whole:
+            step_done()
 
 
 @torch.inference_mode()

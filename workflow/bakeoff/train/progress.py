@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import Any
 
+from bakeoff.train.checkpoint import Keeper
 from bakeoff.train.loop import Epoch
 
 SECONDS_BETWEEN_LINES = 20.0
@@ -17,23 +19,32 @@ class Progress:
         self.name = name
         self.epochs = epochs
         self.done = 0
+        self.before = 0
+        """Epochs that were done when this process took the run up."""
         self.images_per_epoch = 0
         self.started = self.last_line = time.monotonic()
         self.last: Epoch | None = None
+
+    def go_on(self, kept: Keeper) -> dict[str, Any]:
+        """What training takes to go on from where the keeper's work was left, if it was, and to keep it."""
+        resume = kept.take()
+        if resume is not None:
+            self.done = self.before = resume["epoch"] - 1
+        return {"resume": resume, "keep": kept.step}
 
     def batch(self, seen: int, total: int) -> None:
         """Called before an epoch's first batch and after each with the images seen in this epoch and those of an epoch;
         says something only every few seconds.
         """
         now = time.monotonic()
-        if self.done == seen == 0:  # training begins: how long the start took says nothing about the rest
+        if self.done == self.before and seen == 0:  # training begins: how long the start took says nothing of the rest
             self.started = self.last_line = now
         self.images_per_epoch = total
         if now - self.last_line < SECONDS_BETWEEN_LINES:
             return
         self.last_line = now
         epochs_done = self.done + seen / total
-        rate = epochs_done * total / (now - self.started)
+        rate = (epochs_done - self.before) * total / (now - self.started)
         news = f"{self.name}: epoch {self.done + 1}/{self.epochs}, {rate:,.0f} images/s, {self._left(epochs_done)} left"
         if self.last:
             news += f", loss {self.last.train_loss:.3f}, val accuracy {self.last.val_accuracy:.4f}"
@@ -58,7 +69,8 @@ class Progress:
 
     def _left(self, epochs_done: float) -> str:
         """The time left, were the rest as fast as what is done."""
-        return _clock((time.monotonic() - self.started) * (self.epochs / epochs_done - 1))
+        here = max(epochs_done - self.before, 1e-9)
+        return _clock((time.monotonic() - self.started) * (self.epochs - epochs_done) / here)
 
 
 def _clock(seconds: float) -> str:

@@ -18,6 +18,13 @@ class Schedule(Protocol):
     def epoch_end(self, val_loss: float) -> None:
         """Told after each epoch; only `plateau` listens."""
 
+    @property
+    def memory(self) -> list[float]:
+        """What it has learned from these, to be given back to one that goes on in its place."""
+
+    @memory.setter
+    def memory(self, values: list[float]) -> None: ...
+
 
 class _Planned:
     """A rate that depends on the step alone."""
@@ -28,6 +35,15 @@ class _Planned:
     def epoch_end(self, val_loss: float) -> None:
         """Nothing to learn from it."""
 
+    @property
+    def memory(self) -> list[float]:
+        """Nothing."""
+        return []
+
+    @memory.setter
+    def memory(self, values: list[float]) -> None:
+        pass
+
 
 class _Plateau:
     """A rate that drops when the validation loss has not fallen for some epochs (by a relative 1e-4, as in torch)."""
@@ -35,7 +51,7 @@ class _Plateau:
     def __init__(self, recipe: Recipe, peak_lr: float, warmup: int) -> None:
         self._lr, self._gamma, self._patience, self._warmup = peak_lr, recipe.gamma, recipe.patience, warmup
         self._best = math.inf
-        self._waiting = 0
+        self._waiting = 0.0
 
     def lr_at(self, step: int) -> float:
         """The present rate; before the end of the warm-up a share of it."""
@@ -49,6 +65,15 @@ class _Plateau:
         self._waiting += 1
         if self._waiting > self._patience:
             self._lr, self._waiting = self._lr * self._gamma, 0
+
+    @property
+    def memory(self) -> list[float]:
+        """The present rate, the best loss, and the epochs since."""
+        return [self._lr, self._best, self._waiting]
+
+    @memory.setter
+    def memory(self, values: list[float]) -> None:
+        self._lr, self._best, self._waiting = values
 
 
 def make_schedule(recipe: Recipe, steps_per_epoch: int, epochs: int, peak_lr: float) -> Schedule:

@@ -19,7 +19,7 @@ from bakeoff.models import registry
 from bakeoff.provenance import Json, environment, whole, write_record
 from bakeoff.train import arithmetic, tuning
 from bakeoff.train.control import run_control
-from bakeoff.train.job import Execution, Job, Trained, fit, fit_together, ready
+from bakeoff.train.job import Execution, Job, Trained, fit, fit_together, keeper, ready
 from bakeoff.train.loop import Epoch, Outcome
 from bakeoff.train.progress import Progress
 from bakeoff.train.spec import Recipe
@@ -66,11 +66,18 @@ def run_seeds(
     recipe = choice.applied(job.recipe) if choice else job.recipe
     if len(folders) > 1 and job.device.type == "cuda":
         return _run_together(job, recipe, names, folders, code, choice)
-    records = []
+    # Of several runs, each keeps its last state until all are done: Snakemake would delete the files of those before.
+    keepers, records = [], []
     for seed, out in folders.items():
         progress = Progress(run_name({**names, "seed": seed}), recipe.total_epochs)
-        trained = fit(job, recipe, seed, report=progress.epoch, progress=progress.batch)
-        records.append(write_run(job, {**names, "seed": seed}, out, code, trained, progress, choice))
+        with keeper(job, recipe, out, code, [seed]) as kept:
+            keepers.append(kept)
+            trained = fit(job, recipe, seed, report=progress.epoch, progress=progress.batch, **progress.go_on(kept))
+            if len(folders) > 1:
+                kept.save_last()
+        records.append(write_run(job, {**names, "seed": seed}, out, code, trained, progress, choice, kept.resumed))
+    for kept in keepers:
+        kept.remove()
     return records
 
 
@@ -78,11 +85,16 @@ def _run_together(
     job: Job, recipe: Recipe, names: Json, folders: Mapping[int, Path], code: str, choice: tuning.Choice | None
 ) -> list[Path]:
     progress = Progress(f"{run_name({**names, 'seed': 's'})} {', '.join(map(str, folders))}", recipe.total_epochs)
-    trained = fit_together(job, recipe, list(folders), report=progress.epoch, progress=progress.batch)
-    return [
-        write_run(job, {**names, "seed": seed}, out, code, each, progress, choice)
+    seeds = list(folders)
+    with keeper(job, recipe, folders[seeds[0]], code, seeds) as kept:
+        told = {"report": progress.epoch, "progress": progress.batch, **progress.go_on(kept)}
+        trained = fit_together(job, recipe, seeds, **told)
+    records = [
+        write_run(job, {**names, "seed": seed}, out, code, each, progress, choice, kept.resumed)
         for (seed, out), each in zip(folders.items(), trained, strict=True)
     ]
+    kept.remove()
+    return records
 
 
 def run_name(names: Json) -> str:
@@ -98,8 +110,9 @@ def write_run(
     trained: Trained,
     progress: Progress,
     choice: tuning.Choice | None = None,
+    resumed: int = 0,
 ) -> Path:
-    """Predict with a trained network, and write all files of its run."""
+    """Predict with a trained network, and write all files of its run; it was `resumed` so many times."""
     outcome = trained.outcome
     test_logits, val_logits = trained.logits(job, "test"), trained.logits(job, "val")  # the one look at test images
     paths = [
@@ -110,11 +123,13 @@ def write_run(
     record = out / "run.json"
     body = {
         **names,
-        "status": "diverged" if outcome.diverged else "done",
-        "reason": outcome.diverged,
+        "status": outcome.status,
+        "reason": outcome.reason,
         "epochs": job.recipe.total_epochs,
         "epochs_done": len(outcome.history),
         "stopped_early": outcome.stopped_early,
+        "resumed": resumed,
+        "smaller_batches": trained.smaller_batches(job.recipe),
         "best_epoch": outcome.best.epoch if outcome.best else None,
         "val_accuracy": outcome.best.val_accuracy if outcome.best else None,
         **_data_facts(job),
@@ -223,8 +238,8 @@ def _save_weights(path: Path, tensors: Mapping[str, Tensor]) -> Path:
 
 
 def _summary(outcome: Outcome, body: Json) -> str:
-    if outcome.diverged:
-        return f"diverged: {outcome.diverged}"
+    if outcome.reason:
+        return f"{outcome.status}: {outcome.reason}"
     return (
         f"val accuracy {body['val_accuracy']:.4f} at epoch {body['best_epoch']} of {body['epochs']}, "
         f"{body['images_per_second']:,.0f} images/s, {body['train_seconds']:.1f} s on {body['device']}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from torch.func import functional_call, stack_module_state
 from bakeoff.errors import UserError
 from bakeoff.train.arithmetic import precise
 from bakeoff.train.augment import Policy
+from bakeoff.train.checkpoint import Keep, State, capture, put_back
 from bakeoff.train.feed import Feed, Normalise, Part, Streams
 from bakeoff.train.loop import Epoch, Outcome, assess
 from bakeoff.train.optimizer import Optimizer
@@ -92,6 +93,10 @@ class Stack:
             for group in parameter_groups(self.code, self.recipe, blocks_of(self.code))
         ]
 
+    def tensors(self) -> list[Tensor]:
+        """All of them, in place."""
+        return [*self.parameters.values(), *self.buffers.values()]
+
     def state(self) -> dict[str, Tensor]:
         """All tensors, copied."""
         return {name: t.detach().clone() for name, t in {**self.parameters, **self.buffers}.items()}
@@ -110,6 +115,16 @@ class _Sums:
     correct: Tensor
 
 
+@dataclass
+class _Place:
+    """Where training stands: batches of an epoch that are done, the last rate, the seconds they took."""
+
+    epoch: int = 1
+    batch: int = 0
+    lr: float = 0.0
+    seconds: float = 0.0
+
+
 def train_together(
     nets: Sequence[nn.Module],
     training: Part,
@@ -123,6 +138,8 @@ def train_together(
     report: Callable[[Epoch], None],
     progress: Callable[[int, int], None],
     workers: int = 0,
+    resume: State | None = None,
+    keep: Keep = lambda _: None,
 ) -> list[Outcome]:
     """Train the nets, one a seed, side by side; each is left with the weights of its own best epoch (see loop.train).
 
@@ -142,18 +159,33 @@ def train_together(
     outcomes = [Outcome(steps_run_as=[{"name": "together", "reason": f"{k} seeds at once"}]) for _ in nets]
     best = stack.state()
     seen = feeds[0].images_per_epoch
-    for epoch in range(1, recipe.epochs + 1):
-        started = time.perf_counter()
+    sums = _Sums(torch.zeros(k, device=device), torch.zeros(k, device=device))
+    tensors = [*stack.tensors(), *optimizer.tensors(), sums.loss, sums.correct, *best.values()]
+    at = _Place()
+    if resume is not None:
+        put_back(resume, tensors)
+        outcomes = [Outcome.of(outcome) for outcome in resume["outcomes"]]
+        at = _Place(**{field.name: resume[field.name] for field in fields(_Place)})
+
+    def state() -> State:
+        return {**capture(tensors), **asdict(at), "outcomes": [asdict(outcome) for outcome in outcomes]}
+
+    while at.epoch <= recipe.epochs and not all(outcome.ended for outcome in outcomes):
+        started = time.perf_counter() - at.seconds
         stack.code.train()
         stack.frozen.to_eval()
-        sums = _Sums(torch.zeros(k, device=device), torch.zeros(k, device=device))
-        progress(0, seen * k)
-        for i, batches in enumerate(zip(*(feed.epoch(epoch) for feed in feeds), strict=True)):
+        if at.batch == 0:
+            sums.loss.zero_()
+            sums.correct.zero_()
+        progress(at.batch * feeds[0].batch_size * k, seen * k)
+        for batches in zip(*(feed.epoch(at.epoch, at.batch) for feed in feeds), strict=True):
             images, labels = (torch.stack([batch[j] for batch in batches]) for j in (0, 1))
             share = torch.stack([batch[2] for batch in batches]) if policy.mix else None
-            lr = schedule.lr_at((epoch - 1) * feeds[0].steps_per_epoch + i)
-            _step(stack, optimizer, learning, loss, images, labels, share, lr, sums)
-            progress((i + 1) * feeds[0].batch_size * k, seen * k)
+            at.lr = schedule.lr_at((at.epoch - 1) * feeds[0].steps_per_epoch + at.batch)
+            _step(stack, optimizer, learning, loss, images, labels, share, at.lr, sums)
+            at.batch, at.seconds = at.batch + 1, time.perf_counter() - started
+            progress(at.batch * feeds[0].batch_size * k, seen * k)
+            keep(state)
         losses, accuracies = ([total / seen for total in of.tolist()] for of in (sums.loss, sums.correct))
         seconds = (time.perf_counter() - started) / k
         logits = stack.predict(validation, normalise)
@@ -161,12 +193,12 @@ def train_together(
         for j, outcome in enumerate(outcomes):
             if not outcome.ended:
                 val_loss, val_accuracy = assess(logits[j], validation.labels)
-                line = Epoch(epoch, "train", lr, losses[j], accuracies[j], val_loss, val_accuracy, seconds)
+                line = Epoch(at.epoch, "train", at.lr, losses[j], accuracies[j], val_loss, val_accuracy, seconds)
                 better[j] = outcome.add(line, seen, None)
         _keep(best, stack.state(), better)
+        at = _Place(at.epoch + 1)
         report(outcomes[0].history[-1])
-        if all(outcome.ended for outcome in outcomes):
-            break
+        keep(state)
     stack.unstack(best)
     return outcomes
 

@@ -13,7 +13,8 @@ import numpy as np
 from bakeoff.device import gpu_name
 from bakeoff.errors import Refused, UserError
 from bakeoff.provenance import Json, check_files, environment, read_record, spec_digest, write_record
-from bakeoff.train.job import Execution, Job, fit, ready
+from bakeoff.train.checkpoint import Keeper
+from bakeoff.train.job import Execution, Job, fit, keeper, ready
 from bakeoff.train.progress import Progress
 from bakeoff.train.spec import Recipe, Tuning
 
@@ -91,14 +92,19 @@ def run(spec: Json, names: Json, data: Path, out: Path, code: str, execution: Ex
     tuning = job.recipe.tuning
     if tuning is None:
         raise UserError(f"tune: recipe {names['recipe']} has no tuning: budget")
-    trials: list[Trial] = []
-    for number, (lr, weight_decay) in enumerate(candidates(job.recipe, tuning), 1):
-        place = f"{names['dataset']} {names['model']} {names['augmentation']} {names['recipe']}"
-        trials.append(_try(job, _variant(job.recipe, tuning, lr, weight_decay), tuning, f"{place} trial {number}"))
+    place = f"{names['dataset']} {names['model']} {names['augmentation']} {names['recipe']}"
+    with keeper(job, job.recipe, out, code, [-1 - tuning.seed]) as kept:
+        trials = [Trial(**trial) for trial in kept.before]
+        for number, (lr, weight_decay) in enumerate(candidates(job.recipe, tuning), 1):
+            if number > len(trials):
+                variant = _variant(job.recipe, tuning, lr, weight_decay)
+                trials.append(_try(job, variant, tuning, f"{place} trial {number}", kept))
+                kept.before.append(asdict(trials[-1]))
     best = max(trials, key=lambda trial: trial.rank)
     body = {
         **names,
         "status": "diverged" if best.val_accuracy is None else "done",
+        "resumed": kept.resumed,
         "lr": best.lr,
         "weight_decay": best.weight_decay,
         "trials": [asdict(trial) for trial in trials],
@@ -111,6 +117,7 @@ def run(spec: Json, names: Json, data: Path, out: Path, code: str, execution: Ex
     }
     path = out / "tuning.json"
     write_record(path, "tuning", spec, code, body)
+    kept.remove()
     return path
 
 
@@ -121,14 +128,15 @@ def _variant(recipe: Recipe, tuning: Tuning, lr: float, weight_decay: float) -> 
     return recipe.model_copy(update=changes)
 
 
-def _try(job: Job, recipe: Recipe, tuning: Tuning, name: str) -> Trial:
+def _try(job: Job, recipe: Recipe, tuning: Tuning, name: str, kept: Keeper) -> Trial:
     progress = Progress(name, recipe.total_epochs)
     # Seeds of a study are not negative, so none of its runs has these streams.
-    outcome = fit(job, recipe, -1 - tuning.seed, report=progress.epoch, progress=progress.batch).outcome
+    seed = -1 - tuning.seed
+    outcome = fit(job, recipe, seed, report=progress.epoch, progress=progress.batch, **progress.go_on(kept)).outcome
     best = outcome.best
     progress.end(
         f"lr {recipe.lr:.3g}, weight decay {recipe.weight_decay:.3g}: "
-        + (f"val accuracy {best.val_accuracy:.4f}" if best else f"diverged: {outcome.diverged}")
+        + (f"val accuracy {best.val_accuracy:.4f}" if best else f"{outcome.status}: {outcome.reason}")
     )
     return Trial(
         lr=recipe.lr,
@@ -137,7 +145,7 @@ def _try(job: Job, recipe: Recipe, tuning: Tuning, name: str) -> Trial:
         val_loss=best.val_loss if best else None,
         images=outcome.images,
         seconds=round(outcome.train_seconds, 3),
-        diverged=outcome.diverged,
+        diverged=outcome.reason,
     )
 
 

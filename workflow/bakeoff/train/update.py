@@ -80,6 +80,11 @@ class Learner:
         self._context = precise(recipe, device)
         self._learning = [p for p in net.parameters() if p.requires_grad]
 
+    def tensors(self) -> list[Tensor]:
+        """All that a step changes, but the sums."""
+        averages = self.average.tensors() if self.average else []
+        return [*self.net.parameters(), *self.net.buffers(), *self.optimizer.tensors(), *averages]
+
     def __call__(self, images: Tensor, labels: Tensor, share: Tensor | None, lr: float | Tensor | None) -> None:
         """Learn from a batch [B, C, S, S]; with `lr` None gradients are gathered for a later call."""
         with self._context:
