@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -21,17 +22,18 @@ from pydantic_core import PydanticCustomError
 
 from bakeoff import plugins
 from bakeoff.audit.spec import AuditMode
+from bakeoff.combine.spec import Ensemble
 from bakeoff.data import registry as sources
 from bakeoff.data.source import Info
 from bakeoff.data.spec import DataSettings
 from bakeoff.errors import UserError
 from bakeoff.models import registry
-from bakeoff.problems import NAME, nearest, one_of
+from bakeoff.problems import NAME, nearest, no_device, one_of
 from bakeoff.stages import POLICIES
 from bakeoff.train import augment
 from bakeoff.train.policies._pipeline import problem as albumentations_problem
 
-Name = Annotated[str, StringConstraints(pattern=NAME)]
+Name = Annotated[str, StringConstraints(pattern=NAME), AfterValidator(no_device)]
 Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
 Several = Field(min_length=1)
 
@@ -141,6 +143,12 @@ class AugmentationEntry(_PluginEntry):
         if self.policy == "albumentations" and (problem := albumentations_problem(self.options["pipeline"])):
             raise PydanticCustomError("option", "{text}", {"key": "pipeline", "text": problem})
         return self
+
+
+class EnsembleEntry(Ensemble):
+    """An ensemble of the study, under a name as all others are."""
+
+    name: Name
 
 
 def _one_or_several(item: Mapping[str, Any]) -> WithJsonSchema:

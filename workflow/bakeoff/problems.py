@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
@@ -15,7 +16,9 @@ from bakeoff.studyfile import Document, KeyPath, scalar
 
 Problem = tuple[KeyPath, str]
 
-NAME = r"^[a-z0-9][a-z0-9_.-]{0,99}$"
+NAME = r"^[a-z0-9]([a-z0-9_.-]{0,98}[a-z0-9_-])?$"
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
+"""Names that are no files on Windows."""
 ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
 """Text without line ends and other control characters: they would break a table's row or an SVG."""
 
@@ -34,8 +37,16 @@ _WORDS = {
     "string_pattern_mismatch": "must be one line of text",
 }
 _NO_NAME = (
-    "is no name: use a-z, 0-9, _ . - only, beginning with a letter or digit, at most 100 of them (names become folders)"
+    "is no name: use a-z, 0-9, _ . - only, beginning with a letter or digit, at most 100 of them, without a dot at the "
+    "end (names become folders)"
 )
+
+
+def no_device(name: str) -> str:
+    """The name, unless Windows knows a device by it. Raises what pydantic expects of a validator."""
+    if _DEVICE.fullmatch(name):
+        raise PydanticCustomError("device", "is no name: a folder of this name cannot be on Windows; choose another")
+    return name
 
 
 def nearest(value: str, known: Collection[str], otherwise: str = "there are") -> str:

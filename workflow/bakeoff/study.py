@@ -21,13 +21,13 @@ from pydantic import (
 )
 
 from bakeoff import studyfile
-from bakeoff.combine.spec import Ensemble
 from bakeoff.compare.spec import CompareSettings, Comparison, Reference
 from bakeoff.entries import (
     Augmentation,
     AugmentationEntry,
     Dataset,
     DatasetEntry,
+    EnsembleEntry,
     Exclusion,
     Model,
     Name,
@@ -74,7 +74,7 @@ class Study(BaseModel):
     train: TrainSettings = TrainSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     probe: ProbeSettings = ProbeSettings()
-    ensembles: list[Ensemble] = []
+    ensembles: list[EnsembleEntry] = []
     """Runs asked together; each is a row of the tables of models."""
     compare: CompareSettings = CompareSettings()
     reference: list[Reference] = []
@@ -267,7 +267,7 @@ def _cross_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _ensemble_problems(parts: Mapping[str, Any], models: list[str]) -> Iterator[Problem]:
-    ensembles: list[Ensemble] = parts.get("ensembles", [])
+    ensembles: list[EnsembleEntry] = parts.get("ensembles", [])
     yield from _twice("ensembles", [ensemble.name for ensemble in ensembles])
     taken = {*models, *(f"{model}{TTA}" for model in models)}
     for i, ensemble in enumerate(ensembles):

@@ -102,9 +102,11 @@ class _PlainLoader(yaml.SafeLoader):
         line = int(event.start_mark.line) + 1 if event.start_mark else 1
         if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
             mark = "*" if isinstance(event, yaml.AliasEvent) else "&"
-            raise _NotPlainError(line, f"anchors and aliases ({mark}{event.anchor}) are not read; write the values out")
+            raise _NotPlainError(
+                line, f"anchors and aliases ({mark}{_cut(event.anchor)}) are not read; write the values out"
+            )
         if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag is not None:
-            raise _NotPlainError(line, f"tags ({event.tag!r}) are not read; write plain values")
+            raise _NotPlainError(line, f"tags ({_cut(event.tag)!r}) are not read; write plain values")
         if self.depth == MAX_DEPTH:
             raise _NotPlainError(line, f"is nested more than {MAX_DEPTH} levels deep, so it is no study file")
         self.depth += 1
@@ -119,6 +121,10 @@ def _syntax_message(error: yaml.MarkedYAMLError, source: str) -> str:
     problem = error.problem or error.context or "syntax error"
     remedy = "indent with spaces, not tabs" if "\\t" in problem else "check indentation, colons and quotes on this line"
     return f"{where}: is not valid YAML: {problem}; {remedy}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _line(node: yaml.Node) -> int:
@@ -140,9 +146,11 @@ def _plain(node: yaml.Node, path: KeyPath, source: str, places: dict[KeyPath, st
 def _value(node: yaml.Node, source: str) -> Any:
     value = node.value if isinstance(node, yaml.ScalarNode) and node.style is not None else scalar(node.value)
     if isinstance(value, float) and not math.isfinite(value):
-        raise UserError(f"{source}:{_line(node)}: {node.value} is larger than any number here can be")
+        raise UserError(f"{source}:{_line(node)}: {_cut(node.value)} is larger than any number here can be")
     if isinstance(value, str) and _HALF_CHARACTER.search(value):
-        raise UserError(f"{source}:{_line(node)}: {value!a} is no text: \\ud800 to \\udfff are halves of characters")
+        raise UserError(
+            f"{source}:{_line(node)}: {_cut(value)!a} is no text: \\ud800 to \\udfff are halves of characters"
+        )
     return value
 
 
@@ -154,7 +162,7 @@ def _mapping(node: yaml.MappingNode, path: KeyPath, source: str, places: dict[Ke
             raise UserError(f"{where}: a key must be a word")
         key = key_node.value
         if key in result:
-            raise UserError(f"{where}: the key {key!r} stands twice; keep one")
+            raise UserError(f"{where}: the key {_cut(key)!r} stands twice; keep one")
         places[*path, key] = where
         result[key] = _plain(value_node, (*path, key), source, places)
     return result

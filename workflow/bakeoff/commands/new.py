@@ -15,9 +15,8 @@ from typing import Annotated
 import typer
 
 from bakeoff.errors import UserError
+from bakeoff.problems import NAME
 from bakeoff.provenance import PACKAGE
-
-NAME = r"[a-z0-9][a-z0-9_.-]{0,99}"
 
 STUDIES = Path("studies")
 LEAST_SIDE, USUAL_SIDE = 16, 64
