@@ -19,7 +19,7 @@ shell.prefix(
     f"export PYTHONPATH={shlex.quote(PACKAGE)}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
 )
 
-from bakeoff import device, layout
+from bakeoff import device, layout, lock
 from bakeoff.commands import news
 from bakeoff.errors import UserError
 from bakeoff.grid import Grid
@@ -38,6 +38,10 @@ try:
     GRID.check_audits()
 except UserError as error:
     raise WorkflowError(str(error)) from None
+
+# Before Snakemake refuses to start in a folder that is locked, say by whom it is and what to do.
+if workflow.is_main_process and (remark := lock.remark()):
+    print(f"bakeoff: {remark}", file=sys.stderr, flush=True)
 
 
 include: "workflow/rules/common.smk"
@@ -60,6 +64,7 @@ include: "workflow/rules/combine.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/partial.smk"
 
 
 # The whole study, from data to report.
@@ -102,11 +107,13 @@ NEWS = news.News(GRID)
 
 
 onstart:
+    lock.hold()
     if not QUIET:
         NEWS.begin(workflow.cores)
 
 
 onsuccess:
+    lock.release()
     if not QUIET:
         NEWS.end()
         print(
@@ -117,6 +124,7 @@ onsuccess:
 
 
 onerror:
+    lock.release()
     if not QUIET:
         NEWS.end()
         print(news.failure(GRID))

@@ -169,11 +169,11 @@ def test_run_hands_plain_data_to_snakemake(call: Call, tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     commands = []
 
-    def started(command: list[str], check: bool) -> object:
+    def started(command: list[str]) -> int:
         commands.append(command)
-        return type("Ended", (), {"returncode": 3})
+        return 3
 
-    monkeypatch.setattr(run.subprocess, "run", started)
+    monkeypatch.setattr(run, "_plain", started)
     result = call("run", str(studyfile.write(TINY, tmp_path / "mine.yaml")), "--cores", "2", "-n")
     (command,) = commands
     plain = Path(".snakemake/studies/tiny.json")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from types import FrameType
+from typing import IO, TYPE_CHECKING, Any
 
 import typer
 
+from bakeoff import lock
 from bakeoff.commands import news
 from bakeoff.commands.options import DEFAULT_STUDY, StudyFile
 from bakeoff.commands.watch import Watcher
@@ -29,6 +33,7 @@ _NOISE = re.compile(
     r"|\d+ of \d+ steps \(.*\) done|\S+ \S+ \S+ \S+ seed \d+: epoch "
 )
 _SECONDS = 2.0
+_NO_LOCK = {"-n", "--dry-run", "--dryrun", "--nolock"}
 
 
 def run(context: typer.Context, study: StudyFile = DEFAULT_STUDY) -> None:
@@ -43,9 +48,46 @@ def run(context: typer.Context, study: StudyFile = DEFAULT_STUDY) -> None:
     command = [sys.executable, "-m", "snakemake", "--configfile", str(plain), *context.args]
     if not Path("Snakefile").is_file():
         command += ["--snakefile", str(PACKAGE.parent.parent / "Snakefile")]
+    if lock.is_locked() and not _NO_LOCK.intersection(context.args):
+        print(f"Removed the lock of {lock.unlock() or 'a Snakemake that was killed'}. What was done is kept.")
     if sys.stdout.isatty():
         raise SystemExit(_live(command, loaded, _cores(context.args)))
-    raise SystemExit(subprocess.run(command, check=False).returncode)
+    raise SystemExit(_plain(command))
+
+
+def _plain(command: list[str]) -> int:
+    """Snakemake as it is; returns its exit status."""
+    with subprocess.Popen(command) as process:
+        _pass_on(process)
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:  # the terminal sent it the same signal; to kill it would leave its lock
+                continue
+
+
+def _pass_on(process: subprocess.Popen[Any]) -> None:
+    """Let a SIGTERM reach Snakemake, which then starts no more, and its jobs, which it would leave running: those that
+    train put down their work and end.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        import psutil
+
+        try:
+            snakemake = psutil.Process(process.pid)
+            jobs = snakemake.children(recursive=True)
+            snakemake.send_signal(number)
+        except psutil.Error:
+            return
+        for job in jobs:
+            # A shell that ends before its command would have the job taken for ended; it ends with it.
+            with contextlib.suppress(psutil.Error):
+                if job.name() not in ("bash", "sh"):
+                    job.send_signal(number)
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stop)
 
 
 def _cores(arguments: list[str]) -> int | None:
@@ -66,6 +108,7 @@ def _live(command: list[str], study: Study, cores: int | None = None) -> int:
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=environment
     ) as process:
         assert process.stdout is not None  # it is a pipe
+        _pass_on(process)
         begun = threading.Event()
         reader = threading.Thread(target=_copy, args=(process.stdout, console, begun), daemon=True)
         reader.start()
