@@ -6,7 +6,7 @@ import json
 
 import pytest
 import yaml
-from conftest import World
+from world import World
 
 GOOD = """\
 study: ok

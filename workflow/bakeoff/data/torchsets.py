@@ -5,12 +5,25 @@ from __future__ import annotations
 import inspect
 import pickle
 from pathlib import Path
+from tarfile import TarError
 from typing import Any
 from zipfile import BadZipFile
 
 from bakeoff.errors import UserError
 
-_FAILURES = (OSError, RuntimeError, ValueError, ImportError, EOFError, LookupError, BadZipFile, pickle.UnpicklingError)
+# What torchvision raises for files that are missing, damaged, or archives that lead out of their folder.
+_FAILURES = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    AssertionError,
+    ImportError,
+    EOFError,
+    LookupError,
+    BadZipFile,
+    TarError,
+    pickle.UnpicklingError,
+)
 
 
 def open_set(name: str, data_root: Path, **arguments: Any) -> Any:

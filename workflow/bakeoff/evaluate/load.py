@@ -20,6 +20,7 @@ from bakeoff.provenance import finite
 _DAMAGE = (OSError, EOFError, KeyError, ValueError, NotImplementedError, MemoryError, zipfile.BadZipFile, zlib.error)
 _NAMES = ("example_id", "y_true", "logits")
 _VALIDATION = "val_"
+_SLACK = 2**20
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -50,7 +51,7 @@ def load(path: Path, facts: RunFacts, history: Path | None) -> tuple[NDArray[np.
 
     Raises Refused, naming the file, unless they are what a run with such a record would have written.
     """
-    arrays = _read(path)
+    arrays = _read(path, facts)
     test = _checked(path, arrays, "", facts.n_test, facts)
     validation = None
     if facts.n_val or (facts.n_val is None and _VALIDATION + "logits" in arrays):
@@ -59,11 +60,20 @@ def load(path: Path, facts: RunFacts, history: Path | None) -> tuple[NDArray[np.
     return arrays["example_id"].astype(np.int64), Predictions(test.y_true, test.logits, validation, best)
 
 
-def _read(path: Path) -> Arrays:
+def _read(path: Path, facts: RunFacts) -> Arrays:
+    # A few kB can unpack to any size; what an archive says of its sizes is what is unpacked at most.
+    images = facts.n_test + (10 * facts.n_test if facts.n_val is None else facts.n_val)
+    most = _SLACK + images * 8 * (len(facts.class_names) + 2)
     try:
+        with zipfile.ZipFile(path) as packed:
+            if sum(member.file_size for member in packed.infolist()) > most:
+                raise Refused(f"{path}: unpacks to more than the {most:,} bytes that such predictions take")
         with np.load(path, allow_pickle=False) as archive:
             wanted = [name for name in archive.files if name.removeprefix(_VALIDATION) in _NAMES]
-            return {name: archive[name] for name in wanted} | {name: archive[name] for name in _NAMES}
+            arrays = {name: archive[name] for name in (*wanted, *_NAMES)}
+            if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+                raise ValueError("a member is no array")
+            return arrays
     except _DAMAGE as error:
         raise Refused(
             f"{path}: is damaged ({type(error).__name__}); delete the run's folder to train it again"
