@@ -340,3 +340,19 @@ def test_a_name_that_is_a_formula_is_text_in_the_csv_and_as_it_was_in_the_json(c
     assert listed["sentence"][1].startswith("On this")
     assert listed["diff"][1] == pytest.approx(0.009)
     assert row(provenance.read_record(Path("mine/comparison.json"), "comparison"), name)["candidate"] == name
+
+
+def test_a_claim_of_equivalence_is_corrected_as_one_of_a_difference(call: Call) -> None:
+    base = (0.9, 0.91, 0.905, 0.9, 0.91)
+    close = (0.905, 0.907, 0.906, 0.904, 0.908)
+    alone = row(record(call, scores({"resnet18": base, "a": close})), "a")
+    assert alone["verdict"] == "equivalent"
+    assert 0.025 < alone["p_tost"] == alone["p_tost_adj"] < 0.05
+    among = record(
+        call,
+        scores({"resnet18": base, "a": close, "b": (0.88, 0.9, 0.92, 0.95, 0.85), "c": (0.86, 0.95, 0.9, 0.89, 0.93)}),
+    )
+    found = row(among, "a")
+    assert found["p_tost"] == alone["p_tost"]
+    assert found["p_tost_adj"] > 2 * found["p_tost"]
+    assert found["verdict"] == "inconclusive"

@@ -44,14 +44,15 @@ def study(models, scale=1.0, direction="max", flip=False, names=None, order=None
 
 
 OF_THE_FAMILY = {
-    "p_adj", "crossed_p_adj", "family_size", "stars", "verdict", "mde80", "dagger", "warnings", "sentence",
-    "sentence_ja", "seeds_for_rope", "seeds_for_observed", "images_for_rope",
+    "p_adj", "p_tost_adj", "crossed_p_adj", "family_size", "stars", "verdict", "mde80", "dagger", "warnings",
+    "sentence", "sentence_ja", "seeds_for_rope", "seeds_for_observed", "images_for_rope",
 }  # fmt: skip
 OF_THE_RANKING = {
     "rank", "rank_lo", "rank_hi", "rank_scope", "p_best", "tied_with_best", "p_frontier", "dominated_by",
 }  # fmt: skip
 UNITLESS = [
-    "status", "n_pairs", "p_raw", "p_exact", "p_used", "p_method", "p_adj", "p_tost", "stars", "dagger", "verdict",
+    "status", "n_pairs", "p_raw", "p_exact", "p_used", "p_method", "p_adj", "p_tost", "p_tost_adj", "stars", "dagger",
+    "verdict",
     "rank", "tied_with_best", "p_wilcoxon", "p_welch", "wins", "ties", "losses", "p_outperform", "p_outperform_lo",
     "p_outperform_hi", "seed_correlation", "scope", "crossed_p", "crossed_p_adj", "crossed_df", "images_p",
     "images_method", "crossed_method", "gain_double_seeds", "gain_double_images", "seeds_for_rope",

@@ -47,6 +47,10 @@ def test_the_number_asked_for_is_the_first_that_has_the_power():
     assert power(0.005, 0.01 / math.sqrt(seeds - 1), seeds - 2, 0.05) < 0.8
 
 
+def test_fewer_seeds_than_earn_a_p_are_no_advice():
+    assert seeds_needed(1.0, 1e-6, 0.05) == 3
+
+
 def test_splits_that_overlap_set_a_bound():
     """Ten per cent of test images: the variance never falls below 1/9 of a single split's."""
     assert seeds_needed(0.02, 0.01, 0.05, overlap=1 / 9) > seeds_needed(0.02, 0.01, 0.05)

@@ -14,7 +14,7 @@ ROW = {
     "candidate": "resnet20", "baseline": "lenet5", "metric": "accuracy", "unit": "fraction", "direction": "max",
     "status": "ok", "verdict": "better", "n_ok": 10, "n_base": 10, "n_pairs": 10, "mean": 0.92, "std": 0.004,
     "diff": 0.009, "diff_ci_lo": 0.005, "diff_ci_hi": 0.013, "t": 5.091, "df": 9.0, "p_used": 0.00066,
-    "p_method": "paired_t", "p_adj": 0.004, "family_size": 6, "stars": "★★", "dagger": "", "p_tost": 0.9,
+    "p_method": "paired_t", "p_adj": 0.004, "family_size": 6, "stars": "★★", "dagger": "", "p_tost_adj": 0.9,
     "rope": 0.005, "crossed_lo": 0.003, "crossed_hi": 0.015, "crossed_p_adj": 0.01, "gain_double_seeds": 0.08,
     "gain_double_images": 0.27, "mde80": 0.0048, "seeds_for_rope": 11, "images_for_rope": 123_456, "completion": 1.0,
     "worst_diff": None, "worst_p": None, "images_p": None, "images_lo": None, "images_hi": None, "images_method": None,
@@ -96,12 +96,24 @@ def test_an_interval_without_zero_that_is_not_shown_after_correction():
     assert "この信頼区間には多重比較の補正をしていない。" in japanese
 
 
+def test_a_difference_that_is_sure_and_does_not_matter_is_said_to_be_small():
+    english, japanese = said(p_tost_adj=0.01)
+    assert (
+        "★★). It is shown to be smaller than the margin of 0.50 points (equivalence test: Holm-corrected p" in english
+    )
+    assert "同等とみなす範囲±0.50ポイントに収まることも示されている" in japanese
+    constant = said(status="zero_variance", verdict="equivalent", stars="", t=None, p_tost_adj=0.03, p_adj=0.06)[0]
+    assert "at every one of 10 paired seeds" in constant
+    assert "smaller than the margin" in constant
+    assert "margin" not in said()[0]
+
+
 def test_equivalent_is_said_with_its_margin():
     english, japanese = said(
-        verdict="equivalent", stars="", diff=0.001, diff_ci_lo=-0.001, diff_ci_hi=0.003, p_tost=0.002, p_adj=0.3
+        verdict="equivalent", stars="", diff=0.001, diff_ci_lo=-0.001, diff_ci_hi=0.003, p_tost_adj=0.002, p_adj=0.3
     )
     assert "equivalent in accuracy within ±0.50 points: the difference is 0.10 points [−0.10, 0.30]" in english
-    assert "equivalence p = 0.002" in english
+    assert "equivalence test: Holm-corrected p = 0.002 over 6 comparisons" in english
     assert "±0.50ポイントの範囲で同等である（差0.10ポイント、95%信頼区間−0.10〜0.30" in japanese
 
 
@@ -134,8 +146,8 @@ def test_equivalent_is_said_with_its_margin():
         ({"dagger": "†"}, "rests on the differences being normal", "正規性を前提"),
         (
             {"dagger": "‡", "completion": 0.7, "worst_diff": -0.02, "worst_p": 0.2},
-            "would be −2.00 points (p = 0.20)",
-            "−2.00ポイント（p = 0.20）",
+            "would be −2.00 points (uncorrected p = 0.20)",
+            "−2.00ポイント（補正なしのp = 0.20）",
         ),
         ({"family_size": 1, "p_adj": 0.00004}, "t(9) = 5.09, p < 0.001, ★★", "p < 0.001"),
     ],

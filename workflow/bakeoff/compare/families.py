@@ -33,7 +33,8 @@ class Needed:
 
 @dataclass(frozen=True)
 class Judgement:
-    """`family_size` counts the tests that were corrected for; rows that could not be tested are not among them.
+    """`family_size` counts the tests that were corrected for; rows that could not be tested are not among them. A claim
+    that two models are equivalent is corrected as one that they differ: `p_tost_adj`.
 
     `scope` says what is random in the test that the verdict rests on: "seeds", "seeds+images", or "images", which speak
     of the trained models alone and give no verdict.
@@ -47,6 +48,7 @@ class Judgement:
     stars: str = ""
     dagger: str = ""
     p_tost: float | None = None
+    p_tost_adj: float | None = None
     mde80: float | None = None
     scope: str | None = None
     needed: Needed = field(default_factory=Needed)
@@ -97,9 +99,32 @@ def judge(contrasts: Sequence[Contrast], settings: CompareSettings) -> list[Judg
         p = adjust([row.difference.p_used if row.difference else None for row in rows], settings.correction)
         crossed = adjust([row.crossed.p if row.crossed else None for row in rows], settings.correction)
         size = sum(value is not None for value in p)
-        for i, row, p_adj, crossed_p_adj in zip(members, rows, p, crossed, strict=True):
-            results[i] = _judgement(row, p_adj, crossed_p_adj, size, settings)
+        tested = [row if p_adj is not None else None for row, p_adj in zip(rows, p, strict=True)]
+        alike = adjust([_p_tost(row) if row else None for row in tested], settings.correction)
+        alike_new = adjust([_p_tost_new(row) if row else None for row in tested], settings.correction)
+        for i, row, *p_row in zip(members, rows, p, crossed, alike, alike_new, strict=True):
+            results[i] = _judgement(row, _Corrected(*p_row), size, settings)
     return results
+
+
+@dataclass(frozen=True)
+class _Corrected:
+    """The p of a row as its family has it: of a difference and of equivalence, over seeds and for new images too."""
+
+    here: float | None
+    new: float | None
+    alike_here: float | None
+    alike_new: float | None
+
+    @property
+    def both(self) -> float | None:
+        """The stricter of the two tests of a difference."""
+        return None if self.here is None else _strictest(self.here, self.new)
+
+    @property
+    def alike(self) -> float | None:
+        """The stricter of the two tests of equivalence."""
+        return None if self.alike_here is None else _strictest(self.alike_here, self.alike_new)
 
 
 def _unjudged(row: Contrast, settings: CompareSettings) -> Judgement:
@@ -117,32 +142,28 @@ def _unjudged(row: Contrast, settings: CompareSettings) -> Judgement:
     )
 
 
-def _judgement(
-    row: Contrast, p_adj: float | None, crossed_p_adj: float | None, size: int, settings: CompareSettings
-) -> Judgement:
+def _judgement(row: Contrast, p: _Corrected, size: int, settings: CompareSettings) -> Judgement:
     assert row.difference is not None
-    strictest = settings.alpha[0] / (max(size, 1) if settings.correction != "none" else 1)
+    alpha = settings.alpha[0]
+    strictest = alpha / (max(size, 1) if settings.correction != "none" else 1)
     better = ((row.difference.diff or 0.0) > 0) == (row.direction == "max")
-    p_tost = _p_tost(row)
-    p_tost_new = row.crossed.p_tost(row.rope) if row.crossed and row.rope else None
-    here = verdict(p_adj, better, p_tost, settings.alpha[0])
-    p_both = None if p_adj is None else _strictest(p_adj, crossed_p_adj)
-    both = verdict(p_both, better, None if p_tost is None else _strictest(p_tost, p_tost_new), settings.alpha[0])
-    marks = stars(p_adj, better, settings.alpha)
+    here, both = verdict(p.here, better, p.alike_here, alpha), verdict(p.both, better, p.alike, alpha)
+    marks = stars(p.here, better, settings.alpha)
     floor = row.difference.p_floor
     return Judgement(
         verdict=both,
         family=f"{row.group.comparison.name}/{row.group.dataset}/{row.metric}",
         family_size=size,
-        p_adj=p_adj,
-        crossed_p_adj=crossed_p_adj,
+        p_adj=p.here,
+        crossed_p_adj=p.new,
         stars=marks,
-        dagger=("†" if marks and floor is not None and floor >= settings.alpha[0] else "") + "‡" * row.many_lost,
-        p_tost=p_tost,
+        dagger=("†" if marks and floor is not None and floor >= alpha else "") + "‡" * row.many_lost,
+        p_tost=_p_tost(row),
+        p_tost_adj=p.alike_here,
         mde80=_mde80(row, strictest),
         scope=_scope(row),
         needed=_needed(row, strictest, settings.overlap),
-        warnings=tuple(_warnings(row, here, both, marks, p_tost, settings.alpha[0])),
+        warnings=tuple(_warnings(row, here, both, marks, p.alike_here, alpha)),
     )
 
 
@@ -152,6 +173,10 @@ def _strictest(p: float, other: float | None) -> float:
 
 def _p_tost(row: Contrast) -> float | None:
     return row.difference.p_tost(row.rope) if row.difference and row.rope else None
+
+
+def _p_tost_new(row: Contrast) -> float | None:
+    return row.crossed.p_tost(row.rope) if row.crossed and row.rope else None
 
 
 def _mde80(row: Contrast, alpha: float) -> float | None:

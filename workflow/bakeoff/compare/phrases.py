@@ -76,7 +76,8 @@ ENGLISH = Language(
         "without spread have no t, and the exact sign-flip test gives {test}.",
         "starred": "On this test set, the {m} of {c} is {by} {how} than that of {b} {interval} ({test}).",
         "equivalent": "On this test set, {c} and {b} are equivalent in {m} within ±{rope}: the difference is {signed} "
-        "({test}, equivalence {p}).",
+        "({test}, equivalence test: {p}).",
+        "small": "It is shown to be smaller than the margin of {rope} (equivalence test: {p}).",
         "inconclusive": "Whether {c} and {b} differ in {m} remains open: the difference is {signed} ({test}). That "
         "is no evidence that they are equal.",
         "interval_uncorrected": "The interval is not corrected for the number of comparisons.",
@@ -152,7 +153,7 @@ JAPANESE = Language(
         "独立した繰り返しとはみなせないためである。",
         "one_seed": "共通する唯一のシードでは、{c}の{m}は{b}より{by}{how}。ただし、"
         "シード1個では別のシードでの結果については何も言えない。",
-        "images_only": "この2つの学習済みモデルに限れば、テスト画像に対する差の検定結果は{test}である。",
+        "images_only": "この2つの学習済みモデルに限れば、テスト画像の偶然だけを考えた結果は{test}である。",
         "too_few": "シード{few}個の平均では、{c}の{m}は{b}より{by}{how}（{interval}）。ただし、"
         "シードが少なすぎるため検定はできない。",
         "identical": "{c}と{b}の{m}は{n}個のシードすべてで一致しており、検定すべき差がない。",
@@ -162,7 +163,8 @@ JAPANESE = Language(
         "符号反転による正確検定の結果は{test}である。",
         "starred": "このテストセットでは、{c}の{m}は{b}より{by}{how}（{interval}、{test}）。",
         "equivalent": "このテストセットでは、{c}と{b}の{m}は±{rope}の範囲で同等である（差{signed}、{test}、"
-        "同等性検定{p}）。",
+        "同等性検定は{p}）。",
+        "small": "この差が同等とみなす範囲±{rope}に収まることも示されている（同等性検定は{p}）。",
         "inconclusive": "{c}と{b}の{m}に差があるかどうかは判断できない（差{signed}、{test}）。"
         "これは差がないことを示すものではない。",
         "interval_uncorrected": "この信頼区間には多重比較の補正をしていない。",
@@ -172,7 +174,7 @@ JAPANESE = Language(
         "images_unknown": "新しい画像については不明である。",
         "images_too": "この結果は新しい画像に対しても成り立つ（{interval}、◆）。",
         "images_not": "新しい画像に対しては、この差は示されていない（{interval}）。",
-        "images_interval": "新しい画像に対する差は{interval}である。",
+        "images_interval": "新しい画像に対する差については、{interval}である。",
         "limit_images": "区間の幅を主に決めているのは、シード数ではなくテストセットである。この区間は、"
         "シード数を2倍にすると{seeds}%、"
         "テスト画像の枚数を2倍にすると{images}%縮む見込みである。",
@@ -181,7 +183,7 @@ JAPANESE = Language(
         "テスト画像の枚数を2倍にすると{images}%縮む見込みである。",
         "normality": "シードが少ないため、この結論は差の正規性を前提としている。",
         "completion": "候補について計画した実行のうち、正常に終了したのは{share}%のみである。",
-        "worst": "失敗した実行をすべて各側の最悪の結果とみなすと、差は{amount}{p}になる。",
+        "worst": "失敗した実行をすべて、それぞれのモデルで最も悪かった結果とみなすと、差は{amount}{p}になる。",
         "pairs": "対応のあるシード{n}個",
         "splits": "対応のある分割{n}個",
         "unpaired": "シード{n}個と{m}個、共通のシードなし",

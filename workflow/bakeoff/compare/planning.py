@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from scipy import special
 
-from bakeoff.compare.paired import LEVEL, POWER
+from bakeoff.compare.paired import LEVEL, MIN_SEEDS, POWER
 
 # No advice goes beyond these.
 MOST_SEEDS = 100_000
@@ -77,14 +77,15 @@ def _quantile(tail: float, df: float) -> float:
 
 
 def seeds_needed(effect: float, std: float, alpha: float, overlap: float = 0.0) -> int | None:
-    """The fewest paired seeds at which a paired t-test at `alpha` shows a true difference of `effect` with power 0.8.
+    """The fewest paired seeds, of those that earn a p, at which a paired t-test at `alpha` shows a true difference of
+    `effect` with power 0.8.
 
     `std` is that of the differences. `overlap` is n_test/n_train where splits are re-drawn (Nadeau & Bengio 2003),
     which no number of seeds makes up for. None when there is no such number up to MOST_SEEDS.
     """
     if effect == 0 or std <= 0:
         return None
-    return _fewest(lambda n: power(effect, std * math.sqrt(1 / n + overlap), n - 1, alpha), 2, MOST_SEEDS)
+    return _fewest(lambda n: power(effect, std * math.sqrt(1 / n + overlap), n - 1, alpha), MIN_SEEDS, MOST_SEEDS)
 
 
 def images_needed(components: Components, effect: float, seeds: int, alpha: float) -> int | None:

@@ -65,7 +65,7 @@ class _Writer:
         elif row["stars"]:
             yield self._compared("starred", test=self._test())
         elif row["verdict"] == "equivalent":
-            p = self._p(row["p_tost"])
+            p = self._corrected(row["p_tost_adj"])
             yield self._say(
                 "equivalent", rope=self._amount(row["rope"]), signed=self._signed(), test=self._seeds(), p=p
             )
@@ -76,8 +76,14 @@ class _Writer:
             if row["mde80"] is not None and abs(row["diff"]) < row["mde80"]:
                 yield self._say("mde", amount=self._amount(row["mde80"]))
             yield from self._needed("rope_seeds", row["seeds_for_rope"])
+        if (row["stars"] or row["status"] == "zero_variance") and self._is_small():
+            yield self._say("small", rope=self._amount(row["rope"]), p=self._corrected(row["p_tost_adj"]))
         yield from self._new_images()
         yield from self._reservations()
+
+    def _is_small(self) -> bool:
+        """Whether the difference is shown to lie within the margin on this test set, whatever else is shown of it."""
+        return self.row["p_tost_adj"] is not None and self.row["p_tost_adj"] < self.settings.alpha[0]
 
     def _new_images(self) -> Iterator[str]:
         row = self.row
@@ -109,7 +115,9 @@ class _Writer:
         if "‡" in row["dagger"] and row["completion"] is not None and row["completion"] < 1:
             yield self._say("completion", share=f"{100 * row['completion']:.0f}")
         if "‡" in row["dagger"] and row["worst_diff"] is not None:
-            p = "" if row["worst_p"] is None else self.language.phrases["in_brackets"].format(self._p(row["worst_p"]))
+            phrases = self.language.phrases
+            p = "" if row["worst_p"] is None else phrases["uncorrected"].format(p=self._p(row["worst_p"]))
+            p = phrases["in_brackets"].format(p) if p else ""
             yield self._say("worst", amount=self._amount(row["worst_diff"], signed=True), p=p)
 
     # --- parts ----------------------------------------------------------------------------------------------------
@@ -159,14 +167,18 @@ class _Writer:
 
     def _p_and_marks(self) -> str:
         row, language = self.row, self.language
-        size = row["family_size"]
         if row["p_adj"] is None:
             p = language.phrases["uncorrected"].format(p=self._p(row["p_used"]))
-        elif self.settings.correction == "none" or not size or size < 2:
-            p = self._p(row["p_adj"])
         else:
-            p = language.phrases[self.settings.correction].format(p=self._p(row["p_adj"]), n=size)
+            p = self._corrected(row["p_adj"])
         return language.comma.join([p, row["stars"]]) if row["stars"] else p
+
+    def _corrected(self, p: float) -> str:
+        """A p with what it was corrected by."""
+        size = self.row["family_size"]
+        if self.settings.correction == "none" or not size or size < 2:
+            return self._p(p)
+        return self.language.phrases[self.settings.correction].format(p=self._p(p), n=size)
 
     def _images_test(self) -> str:
         row, language = self.row, self.language

@@ -108,6 +108,7 @@ def _flat(
         **ends("p_outperform_lo", "p_outperform_hi", row.effects.outperform_ci),
         "seed_correlation": row.effects.seed_correlation,
         "p_tost": judgement.p_tost,
+        "p_tost_adj": judgement.p_tost_adj,
         "rope": row.rope,
         "images_diff": images.diff if images else None,
         **ends("images_lo", "images_hi", images.ci if images else None),
