@@ -201,8 +201,8 @@ def caveat(results: Results) -> str:
         "not corrected" if results.correction == "none" else _CORRECTIONS.get(results.correction, results.correction)
     )
     return (
-        f"Better, worse and equivalent mean {level} ({correction}); the intervals are 95%. This holds for these data, seeds and "
-        "training settings. Cannot tell does not mean that there is no difference."
+        f"Better, worse and equivalent mean {level} ({correction}); the intervals are 95%. This holds for these data, "
+        "seeds and training settings. Cannot tell does not mean that there is no difference."
     )
 
 
