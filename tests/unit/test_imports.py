@@ -68,6 +68,7 @@ COMMANDS = {
     "bakeoff.profile.describe",
     "bakeoff.stages",
     "bakeoff.status",
+    "bakeoff.store",
     "bakeoff.study",
     "bakeoff.studyfile",
 }

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from bakeoff.data import step as data_step
 from bakeoff.errors import Refused, UserError
+from bakeoff.provenance import write_record
 from bakeoff.train import job, step, tuning
 from bakeoff.train.feed import Part
 from bakeoff.train.loop import Epoch, Outcome
@@ -254,8 +255,12 @@ def test_a_search_of_other_code_is_refused(search: Path, digits: Path, tmp_path:
 
 
 def test_a_search_on_other_data_is_refused(search: Path, tmp_path: Path) -> None:
-    """The same settings, made by other code: the arrays may differ."""
-    data_step.run(DIGITS, tmp_path / "data", "1" * 16, tmp_path / "data")
+    """The same settings, and other arrays: other code may have made them."""
+    manifest = data_step.run(DIGITS, tmp_path / "data", CODE, tmp_path / "data")
+    pixels = manifest.with_name("train_pixels.npy")
+    np.save(pixels, 255 - np.load(pixels))
+    record = json.loads(manifest.read_text())
+    write_record(manifest, "data", DIGITS, CODE, record, [manifest.with_name(name) for name in record["files"]])
     with pytest.raises(Refused, match="was made with other data; delete it to have it made anew"):
         step.run(spec_of(), {**NAMES, "seed": 0}, tmp_path / "data", tmp_path / "run", CODE, search)
 

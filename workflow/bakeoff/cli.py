@@ -36,6 +36,8 @@ ResidentGb = Annotated[str, typer.Option(help="Data sets up to so many GB lie on
 CheckpointSeconds = Annotated[float | None, typer.Option(help="Seconds of work that a killed process may lose.")]
 Weights = Annotated[str, typer.Option(help="File of initial weights, for a recipe that begins from one.")]
 
+ResultsStore = Annotated[str, typer.Option(help="Results store: what it has is fetched instead of trained.")]
+
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 # What people call, from a new study to its table; the steps, which the rules call, follow below.
@@ -124,14 +126,22 @@ def tune(
     resident_gb: ResidentGb = "",
     weights: Weights = "",
     checkpoint_seconds: CheckpointSeconds = None,
+    results_store: ResultsStore = "",
 ) -> None:
     """Search for learning rate and weight decay of one cell, by its recipe's tuning: budget, on validation images."""
-    from bakeoff.train import tuning
+    from bakeoff import store
 
     settings = parse_spec(spec)
+    digest = code or _train_code(settings)
     names = {"dataset": dataset, "model": model, "augmentation": augmentation, "recipe": recipe}
-    execution = _execution(workers, resident_gb, weights, checkpoint_seconds)
-    tuning.run(settings, names, data, out, code or _train_code(settings), execution)
+
+    def search() -> None:
+        from bakeoff.train import tuning
+
+        execution = _execution(workers, resident_gb, weights, checkpoint_seconds)
+        tuning.run(settings, names, data, out, digest, execution)
+
+    store.through(results_store, lambda: store.tuning_wanted(settings, names, out, data, digest), search)
 
 
 @app.command()
@@ -150,22 +160,24 @@ def train(
     resident_gb: ResidentGb = "",
     weights: Weights = "",
     checkpoint_seconds: CheckpointSeconds = None,
+    results_store: ResultsStore = "",
 ) -> None:
     """Train one run: weights, history, predictions."""
-    from bakeoff.train import step
+    from bakeoff import store
 
     settings = parse_spec(spec)
+    digest = code or _train_code(settings)
     names = {"dataset": dataset, "model": model, "augmentation": augmentation, "recipe": recipe}
     folders = {seed[0]: out} if len(seed) == 1 else {each: out / f"seed{each}" for each in seed}
-    step.run_seeds(
-        settings,
-        names,
-        data,
-        folders,
-        code or _train_code(settings),
-        Path(tuned) if tuned else None,
-        _execution(workers, resident_gb, weights, checkpoint_seconds),
-    )
+    search = Path(tuned) if tuned else None
+
+    def fit() -> None:
+        from bakeoff.train import step
+
+        execution = _execution(workers, resident_gb, weights, checkpoint_seconds)
+        step.run_seeds(settings, names, data, folders, digest, search, execution)
+
+    store.through(results_store, lambda: store.run_wanted(settings, names, folders, data, digest, search), fit)
 
 
 def _train_code(settings: Json) -> str:

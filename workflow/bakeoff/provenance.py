@@ -177,9 +177,15 @@ def whole(path: Path) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.{os.getpid()}.part{path.suffix}")
     try:
         yield part
+        _reach_disk(part)  # else a power failure may leave the new name with nothing in it
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _reach_disk(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -250,6 +256,11 @@ def read_record(path: Path, kind: str, *, spec: str | None = None, code: str | N
 def _made_by(record: Mapping[str, Any]) -> str:
     commit = (record.get("environment") or {}).get("commit")
     return f" (commit {commit})" if commit else ""
+
+
+def content_digest(record: Mapping[str, Any]) -> str:
+    """Hex sha256 over the settings and the files of a record: what it is of, wherever and whenever it was made."""
+    return hashlib.sha256(canonical([record["spec_digest"], record["files"]]).encode()).hexdigest()
 
 
 def check_files(path: Path, record: Mapping[str, Any], *names: str) -> None:

@@ -20,7 +20,7 @@ from pydantic import (
     ValidationError,
 )
 
-from bakeoff import studyfile
+from bakeoff import store, studyfile
 from bakeoff.compare.spec import CompareSettings, Comparison, Reference
 from bakeoff.entries import (
     Augmentation,
@@ -71,6 +71,8 @@ class Study(BaseModel):
     exclude: list[Exclusion] = []
     comparisons: list[Comparison] = []
     """The questions. Default: all models against the first."""
+    results_store: Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=ONE_LINE)] | None = None
+    """A folder or an address of fsspec's, from which runs are fetched instead of trained; no result depends on it."""
     train: TrainSettings = TrainSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     probe: ProbeSettings = ProbeSettings()
@@ -139,6 +141,8 @@ def check(document: Document) -> Study:
     problems += _source_problems(parts)
     problems += _recipe_problems(parts)
     problems += _weights_problems(parts)
+    if parts.get("results_store") and (text := store.problem(parts["results_store"])):
+        problems.append((("results_store",), text))
     problems += _shap_problems(parts)
     problems += _cross_problems(parts)
     report(document, problems)

@@ -26,6 +26,7 @@ rule train:
         loader_workers=LOADER_WORKERS,
         checkpoint_seconds=CHECKPOINT_SECONDS,
         resident_gb=RESIDENT_GB,
+        results_store=STUDY.results_store or "",
         weights=lambda wildcards: str(GRID.weights_file(cell_of(wildcards)) or ""),
     params:
         spec=lambda wildcards: spec_argument(GRID.train_spec(cell_of(wildcards))),
@@ -35,6 +36,6 @@ rule train:
         " --dataset {wildcards.dataset:q} --model {wildcards.model:q} --augmentation {wildcards.augmentation:q}"
         " --recipe {wildcards.recipe:q} --seed {wildcards.seed:q}"
         " --data $(dirname {input.data:q}) --tuned={input.tuned:q}"
-        " --checkpoint-seconds={resources.checkpoint_seconds:q}"
+        " --checkpoint-seconds={resources.checkpoint_seconds:q} --results-store={resources.results_store:q}"
         " --workers={resources.loader_workers:q} --resident-gb={resources.resident_gb:q} --weights={resources.weights:q}"
         " --out $(dirname {output.record:q}) 2> {log:q}"

@@ -39,6 +39,7 @@ for SEEDS, SPECS in GRID.seed_groups().items():
             loader_workers=LOADER_WORKERS,
             checkpoint_seconds=CHECKPOINT_SECONDS,
             resident_gb=RESIDENT_GB,
+            results_store=STUDY.results_store or "",
             weights=lambda wildcards: str(GRID.weights_file(cell_of(wildcards)) or ""),
             # One seed is written where it is told, several each into a folder of its own below that.
             above="" if len(SEEDS) == 1 else "/..",
@@ -51,6 +52,6 @@ for SEEDS, SPECS in GRID.seed_groups().items():
             " --dataset {wildcards.dataset:q} --model {wildcards.model:q} --augmentation {wildcards.augmentation:q}"
             " --recipe {wildcards.recipe:q} {resources.seeds}"
             " --data $(dirname {input.data:q}) --tuned={input.tuned:q}"
-            " --checkpoint-seconds={resources.checkpoint_seconds:q}"
+            " --checkpoint-seconds={resources.checkpoint_seconds:q} --results-store={resources.results_store:q}"
             " --workers={resources.loader_workers:q} --resident-gb={resources.resident_gb:q} --weights={resources.weights:q}"
             " --out $(dirname {output.records[0]:q}){resources.above} 2> {log:q}"

@@ -20,6 +20,7 @@ rule tune:
         loader_workers=LOADER_WORKERS,
         checkpoint_seconds=CHECKPOINT_SECONDS,
         resident_gb=RESIDENT_GB,
+        results_store=STUDY.results_store or "",
         weights=lambda wildcards: str(GRID.weights_file(cell_of(wildcards)) or ""),
     params:
         spec=lambda wildcards: spec_argument(GRID.train_spec(cell_of(wildcards))),
@@ -28,5 +29,5 @@ rule tune:
         "python -m bakeoff tune --spec {params.spec:q} --code {params.code:q}"
         " --dataset {wildcards.dataset:q} --model {wildcards.model:q} --augmentation {wildcards.augmentation:q}"
         " --recipe {wildcards.recipe:q} --data $(dirname {input.data:q}) --out $(dirname {output:q})"
-        " --checkpoint-seconds={resources.checkpoint_seconds:q}"
+        " --checkpoint-seconds={resources.checkpoint_seconds:q} --results-store={resources.results_store:q}"
         " --workers={resources.loader_workers:q} --resident-gb={resources.resident_gb:q} --weights={resources.weights:q} 2> {log:q}"

@@ -12,7 +12,7 @@ from bakeoff.data import arrays
 from bakeoff.device import prepare_device
 from bakeoff.errors import Refused
 from bakeoff.models import registry, weights
-from bakeoff.provenance import Json, check_files, read_record, spec_digest
+from bakeoff.provenance import Json, check_files, content_digest, read_record, spec_digest
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def restore(run_dir: Path, data: Path) -> Restored:
     check_files(path, record, "model.safetensors", "predictions.npz")
     spec = record["spec"]
     manifest = read_record(data / "manifest.json", "data", spec=spec_digest(spec["dataset"]))
-    if manifest["record_digest"] != record["data_digest"]:
+    if content_digest(manifest) != record["data_digest"]:
         raise Refused(f"{path}: was trained on other data than {data} holds now; delete it to train anew")
     check_files(data / "manifest.json", manifest)
     device = prepare_device(spec["device"], spec["threads"])

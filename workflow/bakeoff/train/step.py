@@ -16,7 +16,7 @@ from torch import Tensor
 
 from bakeoff.device import gpu_name
 from bakeoff.models import registry
-from bakeoff.provenance import Json, environment, whole, write_record
+from bakeoff.provenance import Json, content_digest, environment, whole, write_record
 from bakeoff.train import arithmetic, tuning
 from bakeoff.train.control import run_control
 from bakeoff.train.job import Execution, Job, Trained, fit, fit_together, keeper, ready
@@ -185,7 +185,7 @@ def _data_facts(job: Job) -> Json:
         "n_train": len(job.parts["train"]),
         "n_val": len(job.parts["val"]),
         "n_test": len(job.parts["test"]),
-        "data_digest": job.manifest["record_digest"],
+        "data_digest": content_digest(job.manifest),
     }
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from bakeoff.device import gpu_name
 from bakeoff.errors import Refused, UserError
-from bakeoff.provenance import Json, check_files, environment, read_record, spec_digest, write_record
+from bakeoff.provenance import Json, check_files, content_digest, environment, read_record, spec_digest, write_record
 from bakeoff.train.checkpoint import Keeper
 from bakeoff.train.job import Execution, Job, fit, keeper, ready
 from bakeoff.train.progress import Progress
@@ -110,7 +110,7 @@ def run(spec: Json, names: Json, data: Path, out: Path, code: str, execution: Ex
         "trials": [asdict(trial) for trial in trials],
         "images_trained": sum(trial.images for trial in trials),
         "train_seconds": round(sum(trial.seconds for trial in trials), 3),
-        "data_digest": job.manifest["record_digest"],
+        "data_digest": content_digest(job.manifest),
         "device": job.device.type,
         "threads": spec["threads"],
         "environment": {**environment(PACKAGES), "gpu": gpu_name(job.device)},
@@ -155,7 +155,7 @@ def read(path: Path | None, job: Job, code: str) -> Choice:
         raise UserError("train: the recipe has a tuning: budget, so --tuned must name the tuning.json of its search")
     record = read_record(path, "tuning", spec=spec_digest(job.spec), code=code)
     check_files(path, record)
-    if record["data_digest"] != job.manifest["record_digest"]:
+    if record["data_digest"] != content_digest(job.manifest):
         raise Refused(f"{path}: was made with other data; delete it to have it made anew")
     return Choice(
         lr=record["lr"],
