@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from bakeoff.compare.crossed import crossed_test, nested_test
 from bakeoff.compare.planning import Components, images_needed, power, seeds_alone_help, seeds_needed
@@ -19,6 +20,15 @@ def test_the_components_give_back_the_interval_they_came_from():
     found = crossed_test(d)
     half = (found.ci[1] - found.ci[0]) / 2
     assert found.components.half_width(6, 400) == pytest.approx(half)
+
+
+def test_new_images_are_never_planned_to_be_surer_than_new_seeds():
+    """Three seeds that matter most: Hillis' degrees of freedom are many, and the test over seeds has two."""
+    plan = Components(seed=1e-4, image=0.02, inter=0.01)
+    over_seeds = math.sqrt((1e-4 + 0.01 / 200) / 3)
+    assert plan.precision(3, 200)[1] > 4
+    assert plan.half_width(3, 200) == pytest.approx(stats.t.isf(0.025, 2) * over_seeds)
+    assert plan.power(0.05, 3, 200, 0.05) == pytest.approx(power(0.05, over_seeds, 2, 0.05))
 
 
 def test_only_what_is_random_is_worth_more_of():

@@ -19,7 +19,8 @@ MOST_IMAGES = 10**9
 class Components:
     """Variances of a difference: between seeds, between images, and between what one seed says of one image.
 
-    That of the mean over S paired seeds and N images is seed/S + image/N + inter/(S·N).
+    That of the mean over S paired seeds and N images is seed/S + image/N + inter/(S·N). The crossed test is never surer
+    than the t-test over seeds on the same images (`bakeoff.compare.crossed`), and neither is what is expected of it.
     """
 
     seed: float
