@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from bakeoff import catalogue
-from bakeoff.commands import audit, compare, doctor, new, plan, profile, run, show, unlock, verification, watch
+from bakeoff.commands import audit, clean, compare, doctor, new, plan, profile, run, show, unlock, verification, watch
 from bakeoff.commands.options import DEFAULT_STUDY, Code
 from bakeoff.errors import UserError
 from bakeoff.provenance import Json, at_path, parse_spec, read_record
@@ -48,6 +48,7 @@ for command in (
     watch.watch,
     show.show,
     unlock.unlock,
+    clean.clean,
     doctor.doctor,
     catalogue.models,
     catalogue.datasets,
