@@ -54,6 +54,12 @@ def test_better_on_these_images_only_names_the_limit():
     assert "The seeds, not the test set, are the limit" in said(**changes, gain_double_seeds=0.3)[0]
 
 
+def test_an_interval_for_new_images_without_zero_that_is_not_shown_after_correction():
+    english, japanese = said(verdict="inconclusive", crossed_p_adj=0.07, crossed_lo=0.001, crossed_hi=0.017)
+    assert "there the interval is [0.10, 1.70]. The interval is not corrected for the number of comparisons." in english
+    assert "（95%信頼区間0.10〜1.70）。この信頼区間には多重比較の補正をしていない。" in japanese
+
+
 def test_a_worse_model_turns_its_interval():
     english, japanese = said(
         verdict="worse", diff=-0.009, diff_ci_lo=-0.013, diff_ci_hi=-0.005, t=-5.09, stars="▼▼", crossed_p_adj=None

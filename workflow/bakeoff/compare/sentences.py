@@ -95,6 +95,8 @@ class _Writer:
         shown = row["crossed_p_adj"] < self.settings.alpha[0]
         if row["stars"]:
             yield self._say("images_too" if shown else "images_not", interval=interval)
+            if not shown and row["crossed_lo"] * row["crossed_hi"] > 0:
+                yield self._say("interval_uncorrected")
         else:
             yield self._say("images_interval", interval=self._interval(row["crossed_lo"], row["crossed_hi"], 1))
         gains = (row["gain_double_seeds"], row["gain_double_images"])
