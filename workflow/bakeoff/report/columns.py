@@ -306,7 +306,7 @@ _TESTS = {
             ("p_nb", "p resampled", "", "corrected resampled t test (Nadeau and Bengio)"),
             ("crossed_p_adj", "p new images", "adjusted", "p for new seeds and new images"),
             ("images_p", "p these models", "", "p for new images, of these trained models"),
-            ("p_tost", "p equivalence", "", "p of equivalence within the margin"),
+            ("p_tost", "p equivalence", "", "p of equivalence within the margin, not corrected"),
         )
     },
 }
