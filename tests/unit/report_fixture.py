@@ -158,7 +158,8 @@ def _cell(
     values = np.array(list(scores.values()))
     return {
         "dataset": dataset, "model": model, "augmentation": augmentation, "recipe": "default", "spec": "0123456789ab",
-        "expected": len(seeds), "done": len(scores), "diverged": diverged, "missing": missing, **_costs(model),
+        "expected": len(seeds), "done": len(scores), "diverged": diverged, "oom": 0,
+        "missing": missing, **_costs(model),
         "trainable_params": MODELS[model][0], "device": "cpu", "seed_std_expected": 0.003, "seed_std_ratio": 0.8,
         "n_train": 1146, "amount_series": "0" * 12,
         "metrics": _metrics(values),
@@ -330,7 +331,7 @@ def _write_curves(path: Path, rng: np.random.Generator, cells: list[Json]) -> No
 
 
 def _write_coverage(path: Path, cells: list[Json]) -> None:
-    keys = ("dataset", "model", "augmentation", "recipe", "spec", "expected", "done", "diverged", "missing")
+    keys = ("dataset", "model", "augmentation", "recipe", "spec", "expected", "done", "diverged", "oom", "missing")
     rows = [
         {
             **{key: cell[key] for key in keys},

@@ -174,12 +174,12 @@ def test_run_hands_plain_data_to_snakemake(call: Call, tmp_path: Path, monkeypat
         return 3
 
     monkeypatch.setattr(run, "_plain", started)
-    result = call("run", str(studyfile.write(TINY, tmp_path / "mine.yaml")), "--cores", "2", "-n")
+    result = call("run", str(studyfile.write(TINY, tmp_path / "mine.yaml")), "--cores", "2", "-n", "trained")
     (command,) = commands
     plain = Path(".snakemake/studies/tiny.json")
     assert result.status == 3
     assert command[1:] == [
-        *["-m", "snakemake", "--configfile", str(plain), "--cores", "2", "-n"],
+        *["-m", "snakemake", "--cores", "2", "-n", "trained", "--configfile", str(plain)],
         *["--snakefile", str(PACKAGE.parent.parent / "Snakefile")],
     ]
     assert load(plain) == study()

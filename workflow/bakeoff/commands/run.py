@@ -45,7 +45,8 @@ def run(context: typer.Context, study: StudyFile = DEFAULT_STUDY) -> None:
     plain = write(
         loaded.model_dump(mode="json", exclude_unset=True), Path(".snakemake") / "studies" / f"{loaded.study}.json"
     )
-    command = [sys.executable, "-m", "snakemake", "--configfile", str(plain), *context.args]
+    # --configfile takes all names that follow it: a target among the arguments must not.
+    command = [sys.executable, "-m", "snakemake", *context.args, "--configfile", str(plain)]
     if not Path("Snakefile").is_file():
         command += ["--snakefile", str(PACKAGE.parent.parent / "Snakefile")]
     if lock.is_locked() and not _NO_LOCK.intersection(context.args):

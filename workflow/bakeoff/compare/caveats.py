@@ -59,10 +59,10 @@ def _seed_errors(inputs: Questions, loaded: Loaded) -> Iterator[str]:
 def _coverage_warnings(inputs: CompareInput, loaded: Loaded) -> Iterator[str]:
     by_cell = [counts(cell, loaded) for cell in inputs.cells]
     expected = sum(count["expected"] for count in by_cell)
-    for state in ("missing", "diverged"):
+    for state, said in (("missing", "are missing"), ("diverged", "diverged"), ("oom", "ran out of memory")):
         number = sum(count[state] for count in by_cell)
         if number:
-            yield f"{number} of {expected} runs {'are missing' if state == 'missing' else 'diverged'}"
+            yield f"{number} of {expected} runs {said}"
 
 
 def _seed_warnings(inputs: Questions, loaded: Loaded) -> Iterator[str]:

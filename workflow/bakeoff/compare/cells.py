@@ -54,8 +54,8 @@ def _place(cell: Place) -> Json:
 def counts(cell: Place, loaded: Loaded) -> dict[str, int]:
     """How many runs of a cell were wanted, and what became of them; of one that failed there is nothing."""
     ends = [run.status for run in loaded.of(cell)]
-    done, diverged, expected = ends.count("done"), ends.count("diverged"), len(cell.seeds)
-    return {"expected": expected, "done": done, "diverged": diverged, "missing": expected - done - diverged}
+    found = {status: ends.count(status) for status in ("done", "diverged", "oom")}
+    return {"expected": len(cell.seeds), **found, "missing": len(cell.seeds) - sum(found.values())}
 
 
 def _seed_spread(cell: Place, loaded: Loaded) -> Json:

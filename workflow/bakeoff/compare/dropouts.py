@@ -9,7 +9,7 @@ from bakeoff.compare.spec import Place
 
 MANY = 0.2
 """Above this share of lost pairs, the runs that are left may be a selection."""
-_FAILED = ("diverged", "failed")
+_FAILED = ("diverged", "ran out of memory", "failed")
 
 Scores = Mapping[int, float]
 
@@ -82,5 +82,5 @@ def _lack(cell: Place, seed: int, metric: str, loaded: Loaded) -> str:
     if run is None:
         return "is missing"
     if run.outcome is None:
-        return run.status
+        return "ran out of memory" if run.status == "oom" else run.status
     return "" if metric in run.metrics and run.metrics[metric].value is not None else f"has no {metric}"

@@ -26,6 +26,7 @@ from bakeoff.provenance import Json, check_files, finite, read_record, spec_dige
 
 CellKey = tuple[str, str, str, str]
 IntArray = npt.NDArray[np.int64]
+Fault = Literal["diverged", "oom", "failed"]
 
 _DETAILS = ("calibration", "curves", "thresholds", "class_counts", "imbalance")
 
@@ -109,10 +110,10 @@ class Run:
     record: Json | None = field(default=None, repr=False)
     """Its run.json, for the ledger."""
     outcome: Outcome | None = None
-    fault: Literal["diverged", "failed"] = "diverged"
+    fault: Fault = "diverged"
 
     @property
-    def status(self) -> Literal["done", "diverged", "failed"]:
+    def status(self) -> Literal["done"] | Fault:
         """How it ended."""
         return self.fault if self.outcome is None else "done"
 
@@ -175,7 +176,7 @@ def _read_run(folder: Path, cell: Cell, seed: int, tests: _TestSets) -> Run:
         raise Refused(f"{scored}: was made from another run.json than the one beside it; delete it to remake")
     if metrics["predictions_sha256"] != record["files"].get("predictions.npz"):
         raise Refused(f"{scored}: was made from other predictions than run.json describes; delete it to remake")
-    diverged = record["status"] == "diverged"
+    fault: Fault = "oom" if record["status"] == "oom" else "diverged"
     return Run(
         seed=seed,
         metrics={name: _metric(scored, name, value) for name, value in metrics["metrics"].items()},
@@ -186,7 +187,8 @@ def _read_run(folder: Path, cell: Cell, seed: int, tests: _TestSets) -> Run:
         n_train=record["n_train"],
         amount_series=_amount_series(record["spec"].get("recipe")),
         record=record,
-        outcome=None if diverged else _read_outcome(path, record, metrics, tests),
+        outcome=_read_outcome(path, record, metrics, tests) if record["status"] == "done" else None,
+        fault=fault,
     )
 
 

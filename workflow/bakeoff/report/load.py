@@ -119,6 +119,7 @@ class Cell:
     expected: int
     done: int
     diverged: int
+    oom: int
     missing: int
     params: int | None
     macs: int | None

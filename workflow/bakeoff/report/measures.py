@@ -175,6 +175,7 @@ def coverage(results: Results, names: Names) -> Table:
         Column[Cell]("Expected", lambda cell: str(cell.expected)),
         Column[Cell]("Done", lambda cell: str(cell.done), lambda cell: cell.done < cell.expected),
         Column[Cell]("Diverged", lambda cell: str(cell.diverged), lambda cell: cell.diverged > 0),
+        Column[Cell]("Out of memory", lambda cell: str(cell.oom), lambda cell: cell.oom > 0),
         Column[Cell]("Missing", lambda cell: str(cell.missing), lambda cell: cell.missing > 0),
         Column[Cell]("Missing seeds", lambda cell: cell.missing_seeds or NONE, left=True),
     ]

@@ -321,7 +321,8 @@ def gaps(results: Results, names: Names, only: set[int] | None = None) -> Iterat
             continue
         name = ", ".join(names(part) for part in (cell.dataset, cell.model, *cell.variant))
         missing = f"{cell.missing} missing" + (f" (seeds {cell.missing_seeds})" if cell.missing_seeds else "")
-        lost = [f"{cell.diverged} diverged"] * bool(cell.diverged) + [missing] * bool(cell.missing)
+        lost = [f"{cell.diverged} diverged"] * bool(cell.diverged) + [f"{cell.oom} oom"] * bool(cell.oom)
+        lost += [missing] * bool(cell.missing)
         yield f"{name}: {cell.done} of {cell.expected} done; {', '.join(lost)}."
 
 
