@@ -11,8 +11,22 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from bakeoff import catalogue
-from bakeoff.commands import audit, clean, compare, doctor, new, plan, profile, run, show, unlock, verification, watch
+from bakeoff import catalogue, disk
+from bakeoff.commands import (
+    audit,
+    clean,
+    compare,
+    doctor,
+    new,
+    plan,
+    profile,
+    run,
+    show,
+    unlock,
+    verification,
+    verify,
+    watch,
+)
 from bakeoff.commands.options import DEFAULT_STUDY, Code
 from bakeoff.errors import UserError
 from bakeoff.provenance import Json, at_path, parse_spec, read_record
@@ -49,6 +63,7 @@ for command in (
     show.show,
     unlock.unlock,
     clean.clean,
+    verify.verify,
     doctor.doctor,
     catalogue.models,
     catalogue.datasets,
@@ -78,6 +93,8 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
     except Exception as error:
+        if text := disk.sentence(error):
+            _complain(f"bakeoff {' '.join(sys.argv[1:2])}: {text}")
         traceback.print_exc()
         _complain(f"bakeoff {' '.join(sys.argv[1:2])}: stopped by {type(error).__name__}: {error}")
 

@@ -1,0 +1,101 @@
+"""`bakeoff verify` names every file that is not what its record says, and no other."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bakeoff import cli, disk
+
+Call = Callable[[], tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, digits: Path, train_run: Callable[..., Path]) -> Path:
+    """Results of a data set and a run."""
+    root = tmp_path_factory.mktemp("made") / "results"
+    shutil.copytree(digits, root / "data" / "digits-0123456789ab")
+    train_run(root / "runs/digits/lenet5/standard/default-0123456789ab/seed0", epochs=1, train_images=64)
+    return root
+
+
+@pytest.fixture
+def results(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(made, "results")
+    return Path("results")
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    def run() -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["bakeoff", "verify"])
+        try:
+            cli.main()
+        except SystemExit as end:
+            status = int(end.code or 0)
+        else:
+            status = 0
+        return (status, *capsys.readouterr())
+
+    return run
+
+
+def test_what_nobody_touched_is_all_right(results: Path, call: Call) -> None:
+    (results / "notes.json").write_text("{}")
+    assert call() == (0, "3 files and all that they describe are what they were.\n", "")
+
+
+def _flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def test_a_bit_in_each_file_is_found_in_that_file_alone(results: Path, call: Call) -> None:
+    files = [path for path in sorted(results.rglob("*")) if path.is_file()]
+    assert len(files) == 14
+    for path in files:
+        before = path.read_bytes()
+        _flip(path)
+        status, _, err = call()
+        path.write_bytes(before)
+        assert status == 1
+        told = err.splitlines()[1:]
+        assert len(told) == 1
+        assert told[0].startswith(f"{path}: ")
+    assert call()[0] == 0
+
+
+def test_what_was_cut_or_lost_is_named_too(results: Path, call: Call) -> None:
+    cut, lost = (next(results.rglob(name)) for name in ("predictions.npz", "model.safetensors"))
+    cut.write_bytes(cut.read_bytes()[:-9])
+    lost.unlink()
+    status, _, err = call()
+    assert status == 1
+    assert [line.partition(": ")[0] for line in err.splitlines()[1:]] == [str(cut), str(lost)]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(28, "No space left on device"), "the disk is full ("),
+        (RuntimeError("I/O error: No space left on device (os error 28)"), "the disk is full ("),
+        (OSError(30, "Read-only file system", "results/x"), "results/x: is read-only; "),
+        (PermissionError(13, "Permission denied", "results/x"), "results/x: permission denied; "),
+    ],
+)
+def test_a_disk_that_is_the_cause_is_told_in_a_line(error: Exception, said: str) -> None:
+    text = disk.sentence(error)
+    assert text is not None
+    assert text.startswith(said)
+    assert text.endswith("give the same command again; what is done is kept")
+
+
+def test_other_errors_are_not_the_disks() -> None:
+    assert disk.sentence(ValueError("x")) is None
+    assert disk.sentence(FileNotFoundError(2, "No such file", "x")) is None
