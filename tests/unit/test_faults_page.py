@@ -1,0 +1,29 @@
+"""docs/faults.md: every id has a row, and every test that it names is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+ROWS = {
+    row[0]: row
+    for row in (re.split(r" ?\| ?", line)[1:-1] for line in PAGE.splitlines() if re.match(r"\| [RDTS]\d", line))
+}
+
+
+def test_every_id_has_a_row() -> None:
+    wanted = {
+        f"{letter}{n:02}" for letter, last in (("R", 22), ("D", 10), ("T", 10), ("S", 18)) for n in range(1, last + 1)
+    }
+    assert set(ROWS) == wanted
+
+
+def test_every_row_names_a_test_that_is_there_or_a_reason() -> None:
+    for _, _, _, test, today in ROWS.values():
+        assert test or today
+        if test:
+            file, _, name = test.partition(" ")[0].partition("::")
+            text = (ROOT / "tests" / file).read_text(encoding="utf-8")
+            assert not name or f"def {name}(" in text, test
