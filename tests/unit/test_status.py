@@ -101,6 +101,7 @@ def test_what_training_writes_is_what_is_read(
         (LINE.replace("1:02:03", "0:30"), 1000, "interrupted"),
         ("bakeoff: lenet5: cannot be built for images of 1x8x8 and 10 classes\n  another size would do\n", 5, "failed"),
         ("Traceback\n  x\nValueError: y\nbakeoff train: stopped by ValueError: y\n", 5, "failed"),
+        (f"{LINE}bakeoff train: interrupted by SIGTERM; the same command goes on from x.pt\n", 5, "interrupted"),
     ],
 )
 def test_running_failed_and_interrupted_are_told_apart(text: str, age: float, state: str) -> None:
@@ -108,7 +109,9 @@ def test_running_failed_and_interrupted_are_told_apart(text: str, age: float, st
     assert [one.state for one in seen(small())] == [state]
 
 
-@pytest.mark.parametrize("text", ["diverged: loss is nan in epoch 2\n", "val accuracy 0.1010, fitted in 0.1 s\n"])
+@pytest.mark.parametrize(
+    "text", ["diverged: loss is nan in epoch 2\n", "oom: out of memory (x)\n", "val accuracy 0.1010, fitted in 0.1 s\n"]
+)
 def test_a_log_that_ended_well_is_no_running_job(text: str) -> None:
     write_log(small(), 1, text)
     assert seen(small()) == []

@@ -23,7 +23,8 @@ SILENT = 180.0
 _TAIL = 8192
 _EPOCH = re.compile(r"epoch (\d+)/(\d+)[, ].*?(\d+(?::\d\d){1,2}) left")
 _ACCURACY = re.compile(r"val accuracy ([0-9.]+)")
-_SUMMARY = re.compile(r"val accuracy [0-9.]+(?: at epoch|, fitted)|diverged: ")
+_SUMMARY = re.compile(r"val accuracy [0-9.]+(?: at epoch|, fitted)|diverged: |oom: ")
+_STOPPED = re.compile(r"bakeoff train: interrupted by ")
 _FAULT = re.compile(r"bakeoff(?: \w+)?: ")
 
 
@@ -112,21 +113,23 @@ def read_log(item: Item, log: Path, now: float) -> Training | None:
     last = next((line for line in reversed(lines) if line and not line.startswith(" ")), "")
     if _SUMMARY.match(last):
         return None
-    if _FAULT.match(last):
+    stopped = _STOPPED.match(last) is not None
+    if _FAULT.match(last) and not stopped:
         return Training(item.name, item.step, "failed", log, problem=last)
     at = next((i for i in range(len(lines) - 1, -1, -1) if _EPOCH.search(lines[i])), None)
     quiet = now - stat.st_mtime
     if at is None:
-        return Training(item.name, item.step, "running" if quiet < SILENT else "interrupted", log)
+        running = quiet < SILENT and not stopped
+        return Training(item.name, item.step, "running" if running else "interrupted", log)
     found = _EPOCH.search(lines[at])
     assert found is not None  # by the choice of `at`
     epoch, epochs, left = int(found[1]), int(found[2]), _seconds(found[3])
     accuracy = next((m[1] for line in reversed(lines) if (m := _ACCURACY.search(line))), None)
-    per_epoch = left / max(epochs - epoch, 1)
+    running = quiet < SILENT + 3 * left / max(epochs - epoch, 1) and not stopped
     return Training(
         item.name,
         item.step,
-        "running" if quiet < SILENT + 3 * per_epoch else "interrupted",
+        "running" if running else "interrupted",
         log,
         epoch,
         epochs,
