@@ -72,12 +72,13 @@ def test_a_bit_in_each_file_is_found_in_that_file_alone(results: Path, call: Cal
 
 
 def test_what_was_cut_or_lost_is_named_too(results: Path, call: Call) -> None:
-    cut, lost = (next(results.rglob(name)) for name in ("predictions.npz", "model.safetensors"))
+    cut, lost, unkept = (next(results.rglob(name)) for name in ("predictions.npz", "val_ids.npy", "model.safetensors"))
     cut.write_bytes(cut.read_bytes()[:-9])
     lost.unlink()
+    unkept.unlink()  # train.keep: none
     status, _, err = call()
     assert status == 1
-    assert [line.partition(": ")[0] for line in err.splitlines()[1:]] == [str(cut), str(lost)]
+    assert [line.partition(": ")[0] for line in err.splitlines()[1:]] == [str(lost), str(cut)]
 
 
 @pytest.mark.parametrize(

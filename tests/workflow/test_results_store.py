@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -32,3 +34,16 @@ def test_a_second_checkout_trains_nothing_and_ends_with_equal_files(tmp_path: Pa
     assert len(logs) == 2
     assert all("fetched from" in log and "epoch" not in log for log in logs)
     assert one.snakemake(one.study(**SMALL), "trained").jobs == Counter()
+
+
+def test_weights_that_are_not_kept_are_not_missed(tmp_path: Path) -> None:
+    checkout = Checkout.fresh(tmp_path / "one")
+    study = checkout.study(train={"keep": "none"}, **SMALL | {"seeds": [0]})
+    outcome = checkout.snakemake(study, "evaluated")
+    assert outcome.status == 0, outcome.text
+    assert not list((checkout.folder / "results").rglob("model.safetensors"))
+    assert checkout.snakemake(study, "evaluated").jobs == Counter()
+    plan = subprocess.run(
+        [sys.executable, "-m", "bakeoff", "plan", study.name], cwd=checkout.folder, capture_output=True, text=True
+    )
+    assert "train            1       0" in plan.stdout

@@ -63,7 +63,8 @@ def _trained(grid: Grid) -> Iterator[Item]:
     for cell in grid.cells:
         for seed in cell.seeds:
             folder, code = cell.run_dir(seed), grid.train_code(cell)
-            _, reason = _record(folder / "run.json", "run", code)
+            unkept = ("model.safetensors",) if grid.study.train.keep == "none" else ()
+            _, reason = _record(folder / "run.json", "run", code, unkept=unkept)
             if reason == "new":
                 reason = _changed_settings(grid.train_spec(cell), folder) or reason
             yield Item("train", _name(cell, seed), reason, folder / "run.json", cell, seed)
@@ -140,7 +141,9 @@ def _name(cell: Cell, seed: int) -> str:
     return f"{_place(cell)} seed {seed}"
 
 
-def _record(path: Path, kind: str, code: str, spec: str | None = None) -> tuple[dict[str, Any] | None, str | None]:
+def _record(
+    path: Path, kind: str, code: str, spec: str | None = None, unkept: tuple[str, ...] = ()
+) -> tuple[dict[str, Any] | None, str | None]:
     record, problem = _look(path, kind)
     if record is None:
         return None, problem
@@ -148,7 +151,7 @@ def _record(path: Path, kind: str, code: str, spec: str | None = None) -> tuple[
         return record, CHANGED_CODE
     if spec is not None and record["spec_digest"] != spec:
         return record, "settings changed"
-    lost = [name for name in record["files"] if not (path.parent / name).is_file()]
+    lost = [name for name in record["files"] if name not in unkept and not (path.parent / name).is_file()]
     return record, f"{', '.join(lost)} is missing" if lost else None
 
 

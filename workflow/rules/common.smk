@@ -19,6 +19,9 @@ RESIDENT_GB = "" if STUDY.train.resident_gb is None else str(STUDY.train.residen
 
 CHECKPOINT_SECONDS = STUDY.train.checkpoint_seconds
 
+# Weights that no step needs any more: kept, or deleted by Snakemake.
+WEIGHTS = temp if STUDY.train.keep == "none" else str
+
 
 # Names are checked when the study is read; here they keep one file from matching two rules.
 wildcard_constraints:

@@ -9,7 +9,7 @@ rule train:
         record=f"{RUN}/run.json",
         predictions=f"{RUN}/predictions.npz",
         history=f"{RUN}/history.csv",
-        weights=f"{RUN}/model.safetensors",
+        weights=WEIGHTS(f"{RUN}/model.safetensors"),
     log:
         "logs/train/{dataset}/{model}/{augmentation}/{recipe}-{spec}/seed{seed}.log",
     benchmark:

@@ -21,7 +21,11 @@ for SEEDS, SPECS in GRID.seed_groups().items():
             others=[
                 f"{layout.CELL}/seed{seed}/{name}"
                 for seed in SEEDS
-                for name in ("predictions.npz", "history.csv", "model.safetensors")
+                for name in ("predictions.npz", "history.csv")
+            ],
+            weights=[
+                WEIGHTS(f"{layout.CELL}/seed{seed}/model.safetensors")
+                for seed in SEEDS
             ],
         log:
             f"logs/train/{{dataset}}/{{model}}/{{augmentation}}/{{recipe}}-{{spec}}/seeds{SEEDS_NAME}.log",

@@ -214,6 +214,8 @@ class TrainSettings(_Settings):
     """Seeds of a cell that share each step on a GPU, as stacked weights; on a CPU they follow each other."""
     resident_gb: Positive | None = None
     """Data sets up to so many GB lie on the device as bytes; default: a quarter of its memory. Larger ones stream."""
+    keep: Literal["best", "none"] = "best"
+    """Weights that stay on disk: those of each run's best epoch, or none once its probes are done."""
     checkpoint_seconds: Annotated[float, Field(ge=1, le=86400)] = 60
     """Seconds of training that a killed process may lose: so often its state is written."""
     workers: Annotated[int, Field(ge=0, le=256)] | None = None
