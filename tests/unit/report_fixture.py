@@ -78,7 +78,7 @@ def write_study(
             _frontier(dataset, augmentation, cost, rows)
             for dataset in datasets
             for augmentation in augmentations
-            for cost in ("macs", "params", "latency_ms_p50")
+            for cost in ("macs", "params", "latency_ms_p50", "size_mb", "peak_memory_mb")
         ],
         **_of_the_grid(scores, seeds, datasets, models, augmentations),
         "costs": [_cost(dataset, model, asked) for dataset in datasets for model in models for asked in conditions],
@@ -310,6 +310,7 @@ def _write_curves(path: Path, rng: np.random.Generator, cells: list[Json]) -> No
         for epoch in range(1, EPOCHS + 1):
             reached = accuracy * (1 - 0.75 * math.exp(-epoch / 2.2)) + rng.normal(0, 0.004)
             means = {
+                "lr": 0.1 * (1 + math.cos(math.pi * epoch / EPOCHS)) / 2,
                 "train_loss": 2.3 * math.exp(-epoch / (55 - 50 * accuracy)),
                 "train_accuracy": min(1.0, reached * 1.01),
                 "val_loss": 2.3 * math.exp(-epoch / (55 - 50 * accuracy)) + 0.08 + 0.004 * epoch,
@@ -321,12 +322,8 @@ def _write_curves(path: Path, rng: np.random.Generator, cells: list[Json]) -> No
                 row |= {f"{name}_mean": value, f"{name}_std": value * 0.03 if several else None}
             rows.append(row)
     columns = ["dataset", "model", "augmentation", "recipe", "epoch", "n"]
-    columns += [
-        f"{split}_{name}_{part}"
-        for split in ("train", "val")
-        for name in ("loss", "accuracy")
-        for part in ("mean", "std")
-    ]
+    names = ("lr", *(f"{split}_{name}" for split in ("train", "val") for name in ("loss", "accuracy")))
+    columns += [f"{name}_{part}" for name in names for part in ("mean", "std")]
     pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
 
 

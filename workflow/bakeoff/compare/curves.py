@@ -7,7 +7,7 @@ import pandas as pd
 from bakeoff.compare.load import Loaded
 from bakeoff.compare.spec import AXES, CompareInput
 
-VALUES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+VALUES = ("lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
 COLUMNS = (*AXES, "epoch", "n", *(f"{value}_{part}" for value in VALUES for part in ("mean", "std")))
 
 

@@ -60,8 +60,8 @@ def critical_difference(results: Results, names: Names, look: Look) -> Figure:
     entries = tested(results)[:_MOST]
     if not entries:
         figure = canvas(1, 60)
-        reason = results.across[0].untested if results.across else "one data set allows no inference to others"
-        nothing(figure.subplots(), "\n".join(textwrap.wrap(f"Nothing tested over data sets: {reason}", 44)))
+        reason = (results.across and results.across[0].untested) or "one data set allows no inference to others"
+        nothing(figure.subplots(), "\n".join(("Nothing tested over data sets:", *textwrap.wrap(reason, 44))))
         return figure
     stars = any(row.stars for entry in entries for row in entry.candidates)
     parts = (_NEMENYI * any(entry.nemenyi for entry in entries), _STARS * stars, _beside(entries, names))

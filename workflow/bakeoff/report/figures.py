@@ -5,9 +5,11 @@ A model has one colour and one marker in all of them. Nothing here touches pyplo
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib.style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -24,6 +26,7 @@ from bakeoff.report import (
     errors,
     explanations,
     forest,
+    lettering,
     operating,
     pareto,
     reliability,
@@ -32,6 +35,7 @@ from bakeoff.report import (
     words,
 )
 from bakeoff.report.drawing import Look
+from bakeoff.report.language import Translator, translator
 from bakeoff.report.load import Results
 from bakeoff.report.text import Names
 
@@ -64,6 +68,7 @@ def _pareto(axis: pareto.Axis, caption: str, cost: str) -> Figure:
         "test images and repeated timings, half full when in half of them. Line and band: the score that 50 %, and "
         "25 to 75 %, of the draws attain at each cost.",
         f"Mean of the metric against {cost} on a logarithmic axis, one point per model.",
+        lambda results: pareto.has(results, axis),
     )
 
 
@@ -71,6 +76,10 @@ FIGURES: dict[str, Figure] = {
     "pareto_macs": _pareto(pareto.MACS, "Multiply-accumulates of one image.", "multiply-accumulates"),
     "pareto_latency": _pareto(pareto.LATENCY, "Median time of one image.", "median latency"),
     "pareto_params": _pareto(pareto.PARAMS, "Parameters.", "parameters"),
+    "pareto_size": _pareto(pareto.SIZE, "Weights in a file.", "the size of the weights"),
+    "pareto_memory": _pareto(pareto.MEMORY, "Peak memory of inference, one image.", "peak memory"),
+    "pareto_training": _pareto(pareto.TRAINING, "Mean time of the training of a run.", "training time"),
+    "pareto_energy": _pareto(pareto.ENERGY, "Energy of one image.", "energy"),
     "forest": Figure(
         forest.forest,
         "Candidate minus baseline, paired by seed. Thick: 95 % interval over seeds, on these test images; thin: for "
@@ -104,6 +113,12 @@ FIGURES: dict[str, Figure] = {
         training.curves,
         "Means over the finished runs; bands: ± one standard deviation.",
         "Validation accuracy, and training and validation loss, against the epoch, one line per model.",
+    ),
+    "learning_rate": Figure(
+        training.learning_rates,
+        "The learning rate of each epoch's last step, mean over seeds.",
+        "Learning rate against the epoch, one line per model.",
+        training.has_rates,
     ),
     "confusion": Figure(
         lambda results, names, _: confusions.confusion(results, names),
@@ -162,17 +177,23 @@ FIGURES: dict[str, Figure] = {
 NAMES = tuple(FIGURES)
 
 
-def write(results: Results, names: Names, folder: Path) -> None:
-    """Write all figures to `folder` as svg, png (200 dpi) and pdf. Equal results give equal bytes."""
-    look = Look.of(results)
-    with matplotlib.style.context(str(_STYLE), after_reset=True):
+def write(results: Results, names: Names, folder: Path, say: Translator | None = None) -> None:
+    """Write all figures to `folder` as svg, png (200 dpi) and pdf, in the language of `say`, else in English. Equal
+    results give equal bytes. A letter that no font has is named on stderr.
+    """
+    look, say = Look.of(results), say or translator("en")
+    style: list[str | dict[str, Any]] = [str(_STYLE), {"font.family": lettering.families()}]
+    with lettering.missing_letters() as missing, matplotlib.style.context(style, after_reset=True):
         for name, kind in FIGURES.items():
             figure = kind.draw(results, names, look)
             FigureCanvasAgg(figure)
             if results.partial:
                 figure.suptitle(words.stamp(results), color="#b00020", fontweight="bold", fontsize=7)
+            lettering.translate(figure, say)
             figure.draw_without_rendering()  # lays the figure out; once is enough for three formats
             figure.set_layout_engine("none")
             for extension in FORMATS:
                 with provenance.whole(folder / f"{name}.{extension}") as part:
                     figure.savefig(part, format=extension, metadata=_METADATA[extension])
+    if missing:
+        print(lettering.hint(missing), file=sys.stderr)

@@ -33,6 +33,7 @@ from bakeoff.report import (
     verified,
     words,
 )
+from bakeoff.report.language import Translator, translator
 from bakeoff.report.load import Results, Row
 from bakeoff.report.tabular import Entry, Table
 from bakeoff.report.text import Names, capital, counted, metric_name
@@ -40,7 +41,8 @@ from bakeoff.report.text import Names, capital, counted, metric_name
 _HERE = Path(__file__).parent
 # Figures that have a place in the template; the others stand with the statistics.
 _PLACED = {
-    "pareto_macs", "pareto_latency", "pareto_params", "curves", "confusion", "confusion_difference", "per_class",
+    "pareto_macs", "pareto_latency", "pareto_params", "pareto_size", "pareto_memory", "pareto_training",
+    "pareto_energy", "curves", "learning_rate", "confusion", "confusion_difference", "per_class",
     "errors", "roc", "pr", "thresholds", "reliability", "corruptions", "explanations", "forest",
 }  # fmt: skip
 _ALWAYS_OPEN = 3000
@@ -74,9 +76,10 @@ def render(
     code: str,
     columns: Sequence[str] = (),
     study_files: Sequence[str] = (),
+    say: Translator | None = None,
 ) -> str:
     """The report as HTML text; the figures are read from `folder`/*.svg, so they must be there. `study_files` are what
-    the commands in it name; none is the default study.
+    the commands in it name; none is the default study. `say` is its language, else it is English.
     """
     # All these files are ours and stand beside this module, where the code digest covers them.
     environment = Environment(
@@ -85,12 +88,13 @@ def render(
     css, script, library = _own("report.css"), _own("report.js"), interactive.library()
     answers = words.answers(results, names)
     letters = sum(len(text) for answer in answers for _, sentences in answer.paragraphs for text in sentences)
-    return environment.get_template("report.html.j2").render(
+    say = say or translator("en")
+    page = environment.get_template("report.html.j2").render(
         css=css,
         script=script,
         library=library,
         policy=_policy(css, library, script),
-        plot=interactive.embedded(interactive.payload(results, names)),
+        plot=interactive.embedded(interactive.payload(results, names, say)),
         title=title,
         results=results,
         facts=_facts(results, names),
@@ -139,6 +143,7 @@ def render(
         effects=factorial.tables(results, names),
         code=code,
     )
+    return say.page(page)
 
 
 def _own(name: str) -> str:

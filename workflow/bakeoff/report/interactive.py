@@ -11,6 +11,7 @@ from typing import Any
 
 from bakeoff.report import costs
 from bakeoff.report.drawing import COLOURS, Look
+from bakeoff.report.language import Say
 from bakeoff.report.load import Cell, Cost, Results
 from bakeoff.report.text import Names, Unit, capital, metric_name
 
@@ -38,13 +39,19 @@ _SHAPES = {
     "X": "M-1,-.6L-.6,-1L0,-.4L.6,-1L1,-.6L.4,0L1,.6L.6,1L0,.4L-.6,1L-1,.6L-.4,0Z", "<": "triangle-left",
     ">": "triangle-right",
 }  # fmt: skip
+# What report.js says itself.
+_TEXTS = (
+    "auto", "light", "dark", "Colours: of the system, light, dark", "What this row says", "{n} rows", "{n} of {m} rows",
+    "No finished run has both.",
+)  # fmt: skip
 _DIGITS = 6
 """Significant digits of a point."""
 
 
-def payload(results: Results, names: Names) -> Json:
+def payload(results: Results, names: Names, say: Say = str) -> Json:
     """What the plot is made from, by the names that report.js knows: points with scores [mean, std, n] by metric and
-    costs by condition, the axes there are, and the look of each model.
+    costs by condition, the axes there are, and the look of each model. `texts` are what the page itself says, where not
+    in English.
     """
     known = {(cost.dataset, cost.model, cost.asked): cost for cost in results.costs}
     labels = costs.conditions(results) if results.costs else {}
@@ -56,15 +63,16 @@ def payload(results: Results, names: Names) -> Json:
     used |= {_TRAINING[0]} & {name for point in points for name in point}
     return {
         "metric": results.metric.name,
-        "metrics": _metrics(results),
+        "metrics": [axis | {"label": say(axis["label"]), "unit": say(axis["unit"])} for axis in _metrics(results)],
         "costs": [
-            {"id": column, "label": label, "unit": unit, "more": more}
+            {"id": column, "label": say(label), "unit": say(unit), "more": more}
             for column, label, unit, more in (*_COSTS, _TRAINING)
             if column in used
         ],
-        "conditions": list(labels.values()),
+        "conditions": [say(label) for label in labels.values()],
         "points": points,
         "looks": _looks(results, names),
+        "texts": {text: said for text in _TEXTS if (said := say(text)) != text},
     }
 
 

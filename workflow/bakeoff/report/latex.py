@@ -104,12 +104,16 @@ def to_latex(table: Table, study: str) -> str:
             r"\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi",
             r"\par\smallskip",
             r"\begin{minipage}{\linewidth}\scriptsize\raggedright",
-            "\n".join(latex(note.rstrip(".") + ".").replace(" $<$ ", "~$<$~") for note in table.notes),
+            "\n".join(latex(_ended(note)).replace(" $<$ ", "~$<$~") for note in table.notes),
             r"\end{minipage}",
             r"\end{table*}",
             "",
         )
     )
+
+
+def _ended(note: str) -> str:
+    return note if note.endswith(("。", "）")) else note.rstrip(".") + "."
 
 
 def _row(texts: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bakeoff.report import across, factorial, latex, tables, tabular, words
+from bakeoff.report.language import Say
 from bakeoff.report.load import Results
 from bakeoff.report.tabular import Table
 from bakeoff.report.text import Names, markdown
@@ -34,10 +35,11 @@ def in_words(results: Results) -> list[str]:
     ]
 
 
-def to_markdown(results: Results, title: str, papers: Sequence[Table], said: Sequence[str] = ()) -> str:
-    """A page with all tables, what they say in words (`said`), and the warnings."""
-    stamp = f"**{markdown(words.stamp(results))}**\n\n" if results.partial else ""
-    warnings = "\n## Warnings\n\n" * bool(results.warnings) + "".join(f"- {markdown(w)}\n" for w in results.warnings)
+def to_markdown(results: Results, title: str, papers: Sequence[Table], said: Sequence[str] = (), say: Say = str) -> str:
+    """A page with all tables, what they say in words (`said`), and the warnings; `say` is the language of the last."""
+    stamp = f"**{markdown(say(words.stamp(results)))}**\n\n" if results.partial else ""
+    warnings = f"\n## {say('Warnings')}\n\n" * bool(results.warnings)
+    warnings += "".join(f"- {markdown(say(w))}\n" for w in results.warnings)
     sentences = "\n## In words\n\n" * bool(said) + "".join(f"- {markdown(sentence)}\n" for sentence in said)
     return f"# {markdown(title)}\n\n{stamp}" + "\n".join(map(tabular.to_markdown, papers)) + sentences + warnings
 

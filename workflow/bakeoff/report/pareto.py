@@ -65,6 +65,12 @@ LATENCY = Axis(
     f"{costs.DISTURBED} under disturbance",
 )
 PARAMS = Axis("params", "Parameters", lambda: EngFormatter(sep=" "))
+SIZE = Axis("size_mb", "Size (MB)", lambda: StrMethodFormatter("{x:g}"))
+MEMORY = Axis("peak_memory_mb", "Peak memory (MB)", lambda: StrMethodFormatter("{x:g}"))
+TRAINING = Axis("train_seconds", "Training of a run (s)", lambda: StrMethodFormatter("{x:g}"))
+ENERGY = Axis("joules_per_image", "Energy (J/image)", lambda: StrMethodFormatter("{x:g}"))
+_MEASURED = (LATENCY, MEMORY, ENERGY)
+"""Of these there is one for each condition."""
 
 
 def pareto(results: Results, names: Names, look: Look, axis: Axis) -> Figure:
@@ -118,8 +124,13 @@ def _title(panel: Frontier, panels: Sequence[Frontier], names: Names) -> str:
 
 
 def _label(axis: Axis, results: Results) -> str:
-    """Times are of the study's first condition."""
-    return f"{axis.label}, {next(iter(costs.conditions(results).values()))}" if axis is LATENCY else axis.label
+    """What is measured is of the study's first condition."""
+    return f"{axis.label}, {next(iter(costs.conditions(results).values()))}" if axis in _MEASURED else axis.label
+
+
+def has(results: Results, axis: Axis) -> bool:
+    """Whether any finished run has this cost."""
+    return bool(_chosen(results, axis))
 
 
 def _doubted(results: Results, axis: Axis, panel: Frontier, point: FrontierPoint) -> bool:

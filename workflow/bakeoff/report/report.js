@@ -6,6 +6,10 @@ const root = document.documentElement;
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 const one = (selector, within = document) => within.querySelector(selector);
 
+// What the page itself says, where not in English.
+const texts = JSON.parse(one("#plotted").textContent).texts;
+const say = (text, values = {}) => (texts[text] ?? text).replace(/\{(\w)\}/g, (_, name) => values[name]);
+
 function element(name, text, attributes = {}) {
   const made = document.createElement(name);
   made.textContent = text;
@@ -30,8 +34,8 @@ function kept(key, value) {
 function setTheme(theme) {
   root.dataset.theme = theme;
   const button = one(".theme");
-  button.replaceChildren("◐", element("span", ` ${theme}`));
-  button.title = "Colours: of the system, light, dark";
+  button.replaceChildren("◐", element("span", ` ${say(theme)}`));
+  button.title = say("Colours: of the system, light, dark");
   button.hidden = false;
   button.onclick = () => {
     const next = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
@@ -134,7 +138,7 @@ function sortable(table) {
 
 /** A button before the name of a row that something is said of; what is said is folded until it is asked for. */
 function foldable(said) {
-  const button = element("button", "", { type: "button", class: "more", "aria-expanded": "false", "aria-label": "What this row says" });
+  const button = element("button", "", { type: "button", class: "more", "aria-expanded": "false", "aria-label": say("What this row says") });
   said.hidden = true;
   button.onclick = () => {
     said.hidden = !said.hidden;
@@ -162,7 +166,7 @@ function filterable(form) {
       for (const body of all("tbody", block)) body.hidden = !one("tr.row:not(.out)", body);
       block.hidden = !one("tr.row:not(.out)", block);
     }
-    output.textContent = shown === rows.length ? `${rows.length} rows` : `${shown} of ${rows.length} rows`;
+    output.textContent = shown === rows.length ? say("{n} rows", { n: shown }) : say("{n} of {m} rows", { n: shown, m: rows.length });
   };
   form.hidden = false;
   form.oninput = apply;
@@ -325,7 +329,7 @@ async function draw() {
   const data = points(x, y, Number(axes.elements.condition.value || 0), axes.elements.dataset.value);
   const turnOf = ++drawn;
   if (!data.length) {
-    plot.replaceChildren(element("p", "No finished run has both.", { class: "quiet" }));
+    plot.replaceChildren(element("p", say("No finished run has both."), { class: "quiet" }));
     return;
   }
   const tip = hover(x, y);

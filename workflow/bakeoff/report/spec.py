@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
@@ -14,9 +14,11 @@ Label = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"
 class ReportSettings(BaseModel):
     """`labels`: what tables and figures call a dataset, model, augmentation or recipe instead of its id. `columns`:
     those of the paper's table, ids that `bakeoff columns` lists or ids of metrics; none: the default ones.
+    `language`: of titles, captions and sentences.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     labels: dict[Id, Label] = {}
     columns: list[Id] = []
+    language: Literal["en", "ja"] = "en"

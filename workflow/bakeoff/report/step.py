@@ -8,6 +8,7 @@ from typing import Any
 from bakeoff import provenance
 from bakeoff.errors import UserError
 from bakeoff.report import figures, html, latex, papers, tables, tabular, words
+from bakeoff.report.language import Code, Translator, translator
 from bakeoff.report.load import Results, load
 from bakeoff.report.text import Names
 
@@ -15,8 +16,8 @@ from bakeoff.report.text import Names
 def run(spec: dict[str, Any], code: str, results: Path = Path("results")) -> Path:
     """Write the report of spec["study"] and return the path of report.html, which is written last.
 
-    `spec` has "study", and may have "title" (else the study's id), "labels" {id: text}, "columns" [id] and "files", the
-    study's own, for the commands that make it again. Raises
+    `spec` has "study", and may have "title" (else the study's id), "labels" {id: text}, "columns" [id], "language"
+    and "files", the study's own, for the commands that make it again. Raises
     Refused when a file of the comparison is missing or was changed by hand.
     """
     folder = results / str(spec["study"])
@@ -26,20 +27,32 @@ def run(spec: dict[str, Any], code: str, results: Path = Path("results")) -> Pat
     names = Names(spec.get("labels") or {})
     title = spec.get("title") or found.study
 
+    say = _translator(spec.get("language") or "en", found, {*names.labels.values(), title})
     columns = spec.get("columns") or []
-    made = tables.paper(found, names, columns)
+    made = [say.table(table) for table in tables.paper(found, names, columns)]
     published = tables.references(found, names)
-    every = [*made, published] if published else made
-    _write(folder / "comparison.md", papers.to_markdown(found, title, every))
+    every = [*made, say.table(published)] if published else made
+    _write(folder / "comparison.md", papers.to_markdown(found, title, every, say=say))
     _write(folder / "comparison.tex", papers.to_latex(found, every))
-    _write_tables(found, made, folder / "tables")
-    figures.write(found, names, folder / "figures")
+    _write_tables(found, made, folder / "tables", say)
+    figures.write(found, names, folder / "figures", say)
     page = folder / "report.html"
-    _write(page, html.render(found, names, title, folder / "figures", code, columns, spec.get("files") or []))
+    _write(page, html.render(found, names, title, folder / "figures", code, columns, spec.get("files") or [], say))
     return page
 
 
-def _write_tables(results: Results, made: list[tabular.Table], folder: Path) -> None:
+def _translator(code: Code, results: Results, names: set[str]) -> Translator:
+    """The language of the report, which changes no name of the study and knows the sentences of rows."""
+    kept = {results.study, *names}
+    for cell in results.cells:
+        kept.update((cell.dataset, cell.model, cell.augmentation, cell.recipe))
+    for matrix in results.confusion:
+        kept.update(matrix.class_names)
+    sentences = ((row.values.get("sentence"), row.values.get("sentence_ja")) for row in results.rows)
+    return translator(code, kept, {str(english): str(said) for english, said in sentences if english and said})
+
+
+def _write_tables(results: Results, made: list[tabular.Table], folder: Path, say: Translator) -> None:
     """Each table of its own in every format, as {comparison}/{dataset}.{format}, and preview.tex, which prints them
     all. Tables of questions that are no longer asked go.
     """
@@ -48,9 +61,9 @@ def _write_tables(results: Results, made: list[tabular.Table], folder: Path) -> 
         place = folder / rows[0].comparison
         formats = {
             "md": tabular.to_markdown(table),
-            "csv": tabular.to_csv(table),
+            "csv": tabular.to_csv(table, say("Group")),
             "json": tabular.to_json(table),
-            "html": tabular.to_html(table),
+            "html": tabular.to_html(table, say.code),
             "tex": latex.to_latex(table, results.study),
         }
         for extension, text in formats.items():

@@ -132,12 +132,12 @@ def _markdown_row(texts: Iterable[str]) -> str:
     return f"| {' | '.join(texts)} |"
 
 
-def to_csv(table: Table) -> str:
+def to_csv(table: Table, grouping: str = "Group") -> str:
     """The texts of the table under one line of heads; where there are headings of groups, they are the first column."""
     grouped = any(group.title for group in table.groups)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*["Group"] * grouped, *(as_text(head.text) for head in table.heads)])
+    writer.writerow([*[grouping] * grouped, *(as_text(head.text) for head in table.heads)])
     for group in table.groups:
         for row in group.rows:
             writer.writerow([*[as_text(group.title)] * grouped, *(as_text(entry.text) for entry in row)])
@@ -159,7 +159,7 @@ def to_json(table: Table) -> str:
     return json.dumps(body, ensure_ascii=False, indent=1) + "\n"
 
 
-def to_html(table: Table) -> str:
+def to_html(table: Table, language: str = "en") -> str:
     """A page with the table and nothing else, which loads nothing and runs nothing."""
     body = []
     for group in table.groups:
@@ -170,6 +170,7 @@ def to_html(table: Table) -> str:
             body.append(f"<tr>{''.join(_html_cell('td', e.text, head.left, e.bold) for e, head in cells)}</tr>")
     heads = "".join(_html_cell("th", head.text, head.left, False) for head in table.heads)
     return _HTML_PAGE.format(
+        language=language,
         title=escape(table.title),
         heads=heads,
         body="\n".join(body),
@@ -184,7 +185,7 @@ def _html_cell(tag: str, text: str, left: bool, bold: bool) -> str:
 
 
 _HTML_PAGE = """<!DOCTYPE html>
-<html lang="en">
+<html lang="{language}">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">

@@ -47,6 +47,54 @@ def curves(results: Results, names: Names, look: Look) -> Figure:
     return figure
 
 
+def has_rates(results: Results) -> bool:
+    """Whether any run has epochs of which the learning rate is known."""
+    return "lr_mean" in results.curves and bool(results.curves["lr_mean"].notna().any())
+
+
+def learning_rates(results: Results, names: Names, look: Look) -> Figure:
+    """The learning rate of each epoch's last step, one panel a recipe; models of one rate lie on one line."""
+    if not has_rates(results):
+        figure = canvas(1, 60)
+        nothing(figure.subplots(), "No finished run has\na learning rate")
+        return figure
+    table = results.curves[results.curves["lr_mean"].notna()]
+    recipes = list(dict.fromkeys(table["recipe"]))[:MOST]
+    columns = columns_for(len(recipes))
+    rows = math.ceil(len(recipes) / columns)
+    legend = legend_of(names, look, set(table["model"]))
+    figure = canvas(columns, rows * 52, legend, "Of each epoch's last step.")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax, recipe in zip(axes, recipes, strict=False):
+        _rates_panel(ax, table[table["recipe"] == recipe], look)
+        ax.set(title=short(names(recipe), 48), xlabel="Epoch")
+    for ax in axes[:: len(axes) // rows]:
+        ax.set_ylabel("Learning rate")
+    for ax in axes[len(recipes) :]:
+        ax.set_axis_off()
+    return figure
+
+
+def _rates_panel(ax: Axes, table: pd.DataFrame, look: Look) -> None:
+    """One line a model and course: data sets and augmentations do not change a rate unless the number of steps does.
+
+    Markers of models stand apart, so that those on one line are all seen.
+    """
+    for i, (model, (colour, marker)) in enumerate(look.models.items()):
+        drawn: set[tuple[float, ...]] = set()
+        for _, rows in table[table["model"] == model].groupby(["dataset", "augmentation"]):
+            ordered = rows.sort_values("epoch")
+            rates = ordered["lr_mean"].to_numpy(float)
+            if tuple(rates) in drawn:
+                continue
+            drawn.add(tuple(rates))
+            step = max(1, len(rates) // 5)
+            shown = (i * step // max(1, len(look.models)), step)
+            ax.plot(ordered["epoch"], rates, color=colour, marker=marker, markevery=shown, markersize=3.5)
+    ax.set_ylim(bottom=0)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+
+
 def _curves_panel(accuracy: Axes, loss: Axes, table: pd.DataFrame, panel: tuple[str, str, str], look: Look) -> None:
     dataset, augmentation, recipe = panel
     here = table[(table.dataset == dataset) & (table.augmentation == augmentation) & (table.recipe == recipe)]
