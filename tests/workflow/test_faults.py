@@ -5,6 +5,7 @@ docs/faults.md says, nothing that is done is lost, and the results are those of 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -270,7 +271,19 @@ def test_one_run_of_eight_fails_and_the_others_end(checkout: Checkout) -> None:
     assert records["starved", 0]["reason"].startswith("out of memory (CUDA out of memory. Tried to allocate 2.00 GiB)")
     assert "batch norm" in records["starved", 0]["reason"]
     assert checkout.snakemake(study, "partial").status == 0
-    page = (checkout.folder / "results/tiny/comparison.md").read_text()
+    page = (checkout.folder / "results/tiny/partial/comparison.md").read_text()
     assert "PARTIAL: 3 of 8 runs done" in page
     for gap in ("fragile, none, quick: 1 of 2 done; 1 missing (seeds 1)", "starved, none, quick: 0 of 2 done; 2 oom"):
         assert f"digits, {gap}" in page
+
+
+def test_tables_of_a_third_of_the_runs(done: Checkout) -> None:
+    """`partial` trains nothing; when the runs are back, `all` makes the tables anew."""
+    for run in done.find("runs/*/*/*/*/seed*")[1:]:
+        shutil.rmtree(run)
+    outcome = done.snakemake(study := done.study(), "partial")
+    assert (outcome.status, set(outcome.jobs)) == (0, {"partial"}), outcome.text
+    tables = done.folder / "results/tiny/partial/comparison.md"
+    assert "**PARTIAL: 1 of 4 runs done.**" in tables.read_text()
+    assert "digits, tiny_cnn, standard, quick: 0 of 2 done; 2 missing (seeds 0 1)." in tables.read_text()
+    assert {"train tiny_cnn 0", "compare", "report"} <= set(done.snakemake(study, "-n").jobs)
