@@ -1,5 +1,7 @@
 # All metrics of one run, from its predictions and its history alone.
 
+import os
+
 
 rule evaluate:
     input:
@@ -18,7 +20,10 @@ rule evaluate:
     threads: 1
     resources:
         # float64 tables of images x classes: several times the file, which holds 16 or 32 bits a number.
-        mem_mb=lambda wildcards, input: max(2000, 12 * int(input.size_mb)),
+        # Not Snakemake's input.size_mb, which takes an event loop a job to find it. Not known before the file is there.
+        mem_mb=lambda wildcards, input: max(
+            2000, 12 * int(os.stat(input.predictions).st_size / 2**20)
+        ),
         runtime=30,
     params:
         spec=lambda wildcards: spec_argument(GRID.evaluate_spec),
