@@ -271,7 +271,7 @@ def unbalanced(record: dict[str, Any]) -> None:
 def test_on_unbalanced_images_balanced_accuracy_stands_first(tmp_path: Path) -> None:
     (table,) = tables.paper(written(tmp_path, body=unbalanced), Names({}))
     assert [head.name for head in table.heads] == [
-        "Model", "Params", "MACs", "Latency p50", "Balanced accuracy", "Accuracy", "n", "Difference", "p",
+        "Model", "Params", "MACs", "Latency p50", "Balanced accuracy", "Accuracy", "n", "Difference", "p", "Rank",
     ]  # fmt: skip
     assert cells_of(table)[0][4] == "50.0 ± 1.0"
     assert any("accuracy misleads" in note for note in table.notes)

@@ -123,6 +123,7 @@ def test_lines_are_no_wider_than_asked_and_none_begins_with_a_full_stop() -> Non
     lines = wrapped("これは長い注記である。次の文はここから始まる。 and some words", 20)
     assert all(language.width(line) <= 22 for line in lines)
     assert not any(line.startswith("。") for line in lines)
+    assert wrapped("これは九文字です（注記）", 18) == ["これは九文字です", "（注記）"]
     assert "".join(lines).replace(" ", "") == "これは長い注記である。次の文はここから始まる。andsomewords"
 
 

@@ -31,6 +31,7 @@ _NAMES = re.compile(r", | · ")
 _BESIDE = re.compile(r"( ·(?: |$))")
 _SEPARATORS = {"; ": "；", ", ": "、", " and ": "、"}
 _WIDE = ("W", "F", "A")
+_NO_LINE_ENDS = "（「『【〈《(["
 _NO_LINE_BEGINS = "、。，．・：；？！）」』】〉》％〜ーっゃゅょァィゥェォッャュョ,.:;)]%"
 
 
@@ -214,12 +215,13 @@ def width(text: str) -> int:
 
 def wrapped(text: str, most: int) -> list[str]:
     """Lines of at most `most` halves of a letter: between words, and between Japanese letters anywhere but before what
-    may not begin a line.
+    may not begin a line and behind what may not end one.
     """
     lines, line = [], ""
     for piece in re.findall(r"[\u2e80-\uffef]|[^\s\u2e80-\uffef]+|\s+", text):
         if line and width(line + piece.rstrip()) > most and piece[0] not in _NO_LINE_BEGINS:
-            lines.append(line.rstrip())
-            line = ""
+            left = len(line) - len(line.rstrip(_NO_LINE_ENDS))
+            lines.append(line[: len(line) - left].rstrip())
+            line = line[len(line) - left :]
         line += piece if line or not piece.isspace() else ""
     return [*lines, line.rstrip()] if line.strip() else lines

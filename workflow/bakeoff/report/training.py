@@ -88,8 +88,7 @@ def _rates_panel(ax: Axes, table: pd.DataFrame, look: Look) -> None:
             if tuple(rates) in drawn:
                 continue
             drawn.add(tuple(rates))
-            step = max(1, len(rates) // 5)
-            shown = (i * step // max(1, len(look.models)), step)
+            shown = (i % len(rates), max(len(look.models), len(rates) // 5))
             ax.plot(ordered["epoch"], rates, color=colour, marker=marker, markevery=shown, markersize=3.5)
     ax.set_ylim(bottom=0)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
