@@ -128,7 +128,7 @@ def document(tables: Sequence[str]) -> str:
             r"\usepackage[margin=25mm]{geometry}",
             PACKAGES,
             r"\usepackage{iftex}",
-            "% Labels in other than Latin letters need lualatex; with luatexja it knows Japanese.",
+            "% Labels in other than Latin letters need lualatex, Japanese luatexja too (texlive-lang-japanese).",
             r"\iftutex\IfFileExists{luatexja.sty}{\usepackage{luatexja}}{}\fi",
             r"\begin{document}",
             *(rf"\input{{{path}}}" for path in tables),

@@ -46,6 +46,9 @@ def to_markdown(results: Results, title: str, papers: Sequence[Table], said: Seq
 
 def to_latex(results: Results, papers: Sequence[Table]) -> str:
     r"""To be \input by a paper."""
-    head = f"% Needs {latex.PACKAGES}. Labels in other than Latin letters need lualatex and a font for them.\n"
+    head = (
+        f"% Needs {latex.PACKAGES}. Other than Latin letters need lualatex and a font for them; Japanese: luatexja "
+        "(texlive-lang-japanese).\n"
+    )
     warnings = "".join(f"% Warning: {' '.join(text.split())}\n" for text in results.warnings)
     return head + warnings + "\n".join(latex.to_latex(table, results.study) for table in papers)
