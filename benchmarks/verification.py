@@ -7,8 +7,9 @@ Against the naive way, at --images, on random embeddings of --dimensions numbers
   curve     ours, with all that is read from the scores: the exact ROC curve, AUC, EER, TAR at four FARs
 
 How: CPU seconds, of all threads together, so that a core more is no merit. All have a turn in each cycle, in an order
-drawn anew, in one process; ours take the median of five calls; ratios are made within a cycle, and a cycle in whose time
-others used more than --disturbance of the machine is dropped, unless all are. Naive scores and our curve must agree on the AUC.
+drawn anew, in one process; ours take the median of five calls; ratios are made within a cycle, and a cycle in whose
+time others used more than --disturbance of the machine is dropped, unless all are. Naive scores and our curve must
+agree on the AUC.
 
 Whole: `bakeoff verification FILE --json` in a fresh process for each size of --whole, images x identities: seconds and
 peak resident memory of all that it does, from the start of Python to 1,000 draws of identities.

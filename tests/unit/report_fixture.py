@@ -260,14 +260,15 @@ def _rank(rows: list[Json]) -> None:
 
 
 def _frontier(dataset: str, augmentation: str, cost: str, rows: list[Json]) -> Json:
-    """As far as the rows go: who is dominated by the means is so in nine of ten draws, the second of the others half."""
+    """As far as the rows go: who is dominated by the means is so in nine of ten draws, the second other in half."""
     here = [row for row in rows if (row["dataset"], row["augmentation"]) == (dataset, augmentation)]
     points: list[Json] = []
     for row in sorted((row for row in here if row["mean"] is not None and row[cost]), key=lambda row: row[cost]):
         over = [point for point in points if point["score"] >= row["mean"]]
         points.append({
             "candidate": row["candidate"], "score": row["mean"], "score_lo": row["mean_lo"], "score_hi": row["mean_hi"],
-            "cost": row[cost], "cost_lo": None, "cost_hi": None, "p_frontier": 0.1 if over else max(0.0, 1.0 - 0.3 * len(points)),
+            "cost": row[cost], "cost_lo": None, "cost_hi": None,
+            "p_frontier": 0.1 if over else max(0.0, 1.0 - 0.3 * len(points)),
             "dominated_by": {over[-1]["candidate"]: 0.9} if over else {},
         })  # fmt: skip
         if cost == "latency_ms_p50":

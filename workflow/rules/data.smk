@@ -23,7 +23,9 @@ rule prepare:
         data_root=STUDY.data_root,
         place=lambda wildcards: GRID.data_place(wildcards.dataset),
         strict=lambda wildcards: (
-            "--strict" if GRID.data_audit(wildcards.dataset) == "strict" else "--no-strict"
+            "--strict"
+            if GRID.data_audit(wildcards.dataset) == "strict"
+            else "--no-strict"
         ),
     params:
         spec=lambda wildcards: spec_argument(GRID.data_spec(wildcards.dataset)),

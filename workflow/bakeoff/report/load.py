@@ -227,7 +227,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class FrontierPoint:
-    """One candidate: score and cost with 95 % intervals, the probability to be on the frontier, and who dominates it."""
+    """One candidate: score and cost with 95 % intervals, the probability to be on the frontier, who dominates it."""
 
     candidate: str
     score: float
