@@ -109,7 +109,8 @@ NEWS = news.News(GRID)
 onstart:
     lock.hold()
     if not QUIET:
-        NEWS.begin(workflow.cores)
+        # workflow.cores is an error where jobs are sent elsewhere and no number of cores was given.
+        NEWS.begin(workflow.resource_settings.cores)
 
 
 onsuccess:
