@@ -187,7 +187,8 @@ def test_a_missing_run_is_refused_unless_the_study_is_partial(tree):
     record = tree.run(partial=True)
     assert record["partial"] is True
     assert "2 of 12 runs are missing" in record["warnings"]
-    (coverage,) = [row for row in read_csv(tree.results / "tiny" / "coverage.csv") if row["model"] == "resnet18"]
+    coverage_file = tree.results / "tiny" / "partial" / "coverage.csv"
+    (coverage,) = [row for row in read_csv(coverage_file) if row["model"] == "resnet18"]
     assert (coverage["expected"], coverage["done"], coverage["missing"], coverage["missing_seeds"]) == (
         "6", "4", "2", "2 4",
     )  # fmt: skip

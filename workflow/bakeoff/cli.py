@@ -286,6 +286,7 @@ def report(
     study: Annotated[Path, typer.Argument(help="Study file; without --spec.")] = DEFAULT_STUDY,
     spec: Annotated[str | None, typer.Option(help="The step's settings; the rule hands them over.")] = None,
     code: Code = None,
+    partial: Annotated[bool, typer.Option("--partial", help="Of what `compare --partial` compared.")] = False,
 ) -> None:
     """Render tables, figures and report.html of a comparison."""
     from bakeoff import stages
@@ -296,7 +297,7 @@ def report(
         from bakeoff.study import load
 
         files = [] if study == DEFAULT_STUDY else [study.as_posix()]
-        settings = Grid(load(study)).report_spec | {"files": files}
+        settings = Grid(load(study)).report_spec | {"files": files, "partial": partial}
     else:
         settings = parse_spec(spec)
     print(step.run(settings, code or stages.report()))

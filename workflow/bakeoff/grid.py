@@ -355,6 +355,11 @@ class Grid(Datasets):
         """Digest of what `report` runs."""
         return stages.report()
 
+    def something_is_missing(self) -> bool:
+        """Whether a record that the comparison reads does not exist."""
+        runs = self.run_files(["run.json", "metrics.json"])
+        return not all(path.exists() for path in (*runs, *self.profiles(), *self.probes(), *self.verifications()))
+
     # --- files by step, as the rules want them ---
 
     def run_files(self, names: Sequence[str]) -> list[Path]:

@@ -49,6 +49,9 @@ def profile_path(model: str, spec: str) -> Path:
     return Path(PROFILE.format(model=model, spec=spec))
 
 
-def study_dir(study: str) -> Path:
-    """Folder of a study's tables, figures and report."""
-    return Path(STUDY.format(study=study))
+def study_dir(study: str, partial: bool = False) -> Path:
+    """Folder of a study's tables, figures and report. Those of a part of its runs stand apart: Snakemake would take
+    them for the whole study's.
+    """
+    folder = Path(STUDY.format(study=study))
+    return folder / "partial" if partial else folder

@@ -107,7 +107,7 @@ def _why_not(study: Study, file: Path) -> str:
     items = [item for item in examine(Grid(study)) if item.step == "train"]
     done = sum(item.reason is None for item in items)
     todo = (
-        f"{done} of {len(items)} runs are done; `bakeoff compare {file} --partial` compares these"
+        f"{done} of {len(items)} runs are done; `bakeoff run {file} partial` compares these"
         if done
         else f"none of its {len(items)} runs is done; `bakeoff run {file}` makes them"
     )

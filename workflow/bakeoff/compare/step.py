@@ -24,7 +24,8 @@ from bakeoff.spreadsheet import as_text
 
 
 def run(spec: Json, code: str, results: Path = layout.RESULTS) -> Path:
-    """Compare the runs that `spec` names and write {results}/{study}/; returns comparison.json, which is written last.
+    """Compare the runs that `spec` names and write {results}/{study}/, or {results}/{study}/partial/ of a part of them;
+    returns comparison.json, which is written last.
 
     Writes coverage.csv, runs.csv, comparison.csv, comparison.json, costs.csv, curves.csv, confusion.json,
     diagnostics.json, errors.npz and explanations.npz, each whole. Raises UserError for a spec that is none, Refused
@@ -65,7 +66,7 @@ def run(spec: Json, code: str, results: Path = layout.RESULTS) -> Path:
     matrices = confusion(inputs, loaded)
     found = diagnostics.diagnostics(inputs, loaded) | {"probes": probes.probes(inputs, loaded, results)}
 
-    folder = results / layout.study_dir(inputs.study).relative_to(layout.RESULTS)
+    folder = results / layout.study_dir(inputs.study, inputs.partial).relative_to(layout.RESULTS)
     for name, frame in tables.items():
         with whole(folder / name) as part:
             frame.to_csv(part, index=False, lineterminator="\n")

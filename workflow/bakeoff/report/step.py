@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bakeoff import provenance
+from bakeoff import layout, provenance
 from bakeoff.errors import UserError
 from bakeoff.report import figures, html, latex, papers, tables, tabular, words
 from bakeoff.report.language import Code, Translator, translator
@@ -13,14 +13,14 @@ from bakeoff.report.load import Results, load
 from bakeoff.report.text import Names
 
 
-def run(spec: dict[str, Any], code: str, results: Path = Path("results")) -> Path:
+def run(spec: dict[str, Any], code: str, results: Path = layout.RESULTS) -> Path:
     """Write the report of spec["study"] and return the path of report.html, which is written last.
 
-    `spec` has "study", and may have "title" (else the study's id), "labels" {id: text}, "columns" [id], "language"
-    and "files", the study's own, for the commands that make it again. Raises
-    Refused when a file of the comparison is missing or was changed by hand.
+    `spec` has "study", and may have "title" (else the study's id), "labels" {id: text}, "columns" [id], "language",
+    "files", the study's own, for the commands that make it again, and "partial" for a comparison of a part of the runs.
+    Raises Refused when a file of the comparison is missing or was changed by hand.
     """
-    folder = results / str(spec["study"])
+    folder = results / layout.study_dir(spec["study"], bool(spec.get("partial"))).relative_to(layout.RESULTS)
     found = load(folder)
     if found.study != spec["study"]:
         raise UserError(f"{folder}/comparison.json: is of study {found.study!r}, not of {spec['study']!r}")
