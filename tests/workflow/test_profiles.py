@@ -22,6 +22,7 @@ def test_the_slurm_profile_plans_the_study(tmp_path: Path) -> None:
     profile, train = block(text, "profile"), block(text, "train")
     assert "threads: 2" in profile
     assert "slurm_extra=--exclusive" in profile
+    assert "gpu=1" in train
     assert "mem_mb=8000" in train
     assert "runtime=240" in train
     # A run and its evaluation are one job of the cluster.
