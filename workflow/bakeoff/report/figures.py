@@ -183,17 +183,24 @@ def write(results: Results, names: Names, folder: Path, say: Translator | None =
     """
     look, say = Look.of(results), say or translator("en")
     style: list[str | dict[str, Any]] = [str(_STYLE), {"font.family": lettering.families()}]
-    with lettering.missing_letters() as missing, matplotlib.style.context(style, after_reset=True):
+    with (
+        lettering.missing_letters() as missing,
+        lettering.only_shapes(),
+        matplotlib.style.context(style, after_reset=True),
+    ):
         for name, kind in FIGURES.items():
             figure = kind.draw(results, names, look)
             FigureCanvasAgg(figure)
             if results.partial:
                 figure.suptitle(words.stamp(results), color="#b00020", fontweight="bold", fontsize=7)
             lettering.translate(figure, say)
-            figure.draw_without_rendering()  # lays the figure out; once is enough for three formats
-            figure.set_layout_engine("none")
-            for extension in FORMATS:
-                with provenance.whole(folder / f"{name}.{extension}") as part:
-                    figure.savefig(part, format=extension, metadata=_METADATA[extension])
+            if engine := figure.get_layout_engine():
+                engine.execute(figure)  # once is enough for three formats
+            # "none" would leave something in its place, for which savefig draws all twice.
+            with matplotlib.rc_context({"figure.constrained_layout.use": False}):
+                figure.set_layout_engine(None)
+                for extension in FORMATS:
+                    with provenance.whole(folder / f"{name}.{extension}") as part:
+                        figure.savefig(part, format=extension, metadata=_METADATA[extension])
     if missing:
         print(lettering.hint(missing), file=sys.stderr)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from fontTools import subset
 from matplotlib import font_manager
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
@@ -24,6 +25,8 @@ LATIN = "DejaVu Sans"
 _JAPANESE = "IPAexGothic"
 _INSTALLED = ("Noto Sans CJK JP", "Noto Sans CJK KR", "Noto Sans CJK SC", "Noto Sans", "Noto Sans Symbols 2")
 _MISSING = re.compile(r"Glyph (\d+) ")
+_SHAPING = ("GDEF", "GPOS", "GSUB")
+"""Tables of a font by which a text finds its glyphs and their places."""
 _SMALL = 6
 """Points of a note's print; its lines are filled anew, those of other texts stay as they are."""
 _FULL = 45
@@ -58,6 +61,20 @@ def missing_letters() -> Iterator[list[str]]:
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     letters[:] = dict.fromkeys(letters)
+
+
+@contextmanager
+def only_shapes() -> Iterator[None]:
+    """PDFs written meanwhile hold no tables by which a text finds its glyphs: a PDF names glyphs and places itself, and
+    to cut those tables down takes longer than all else of a font.
+    """
+    # matplotlib hands no option on. Under another name in another fontTools, this changes nothing.
+    before = getattr(subset.Options, "_drop_tables_default", [])
+    subset.Options._drop_tables_default = [*before, *_SHAPING]
+    try:
+        yield
+    finally:
+        subset.Options._drop_tables_default = before
 
 
 def hint(letters: Iterable[str]) -> str:
