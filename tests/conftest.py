@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +68,16 @@ def train_run(digits: Path) -> Callable[..., Path]:
         return out
 
     return run
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
+    """What tests/security shares: at its end no payload has run, and nothing stands beside the working folder."""
+    from world import World
+
+    here = World(tmp_path, capsys, monkeypatch)
+    here.work.mkdir()
+    monkeypatch.chdir(here.work)
+    yield here
+    assert not here.marker.exists(), "a payload ran"
+    assert {path.name for path in tmp_path.iterdir()} == {"work"}, "something was written outside"

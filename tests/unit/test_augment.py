@@ -97,10 +97,10 @@ def test_a_sheet_shows_each_image_and_eight_draws(tmp_path: Path) -> None:
 
 def test_the_command_draws_a_policy(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"study": None, "dataset": "digits", "data_root": tmp_path}
-    catalogue.augmentations(tmp_path / "sheet.png", "trivialaugment", **settings)
+    catalogue.augmentations(sheet=tmp_path / "sheet.png", policy="trivialaugment", **settings)
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > 9 * 60
     with pytest.raises(UserError, match=r"--policy: stron: no such policy; did you mean strong"):
-        catalogue.augmentations(tmp_path / "sheet.png", "stron", **settings)
+        catalogue.augmentations(sheet=tmp_path / "sheet.png", policy="stron", **settings)
     with pytest.raises(UserError, match=r"sheet.nothing: cannot be written: .* a name such as sheet.png would do"):
-        catalogue.augmentations(tmp_path / "sheet.nothing", "none", **settings)
+        catalogue.augmentations(sheet=tmp_path / "sheet.nothing", policy="none", **settings)

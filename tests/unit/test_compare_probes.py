@@ -72,7 +72,7 @@ def test_a_missing_probe_is_refused_unless_the_study_is_partial(tree: Tree) -> N
     with pytest.raises(Refused, match=r"probe\.json: is missing"):
         tree.run()
     tree.run(partial=True)
-    probes = json.loads((tree.results / "tiny" / "diagnostics.json").read_text())["probes"]
+    probes = json.loads((tree.results / "tiny" / "partial" / "diagnostics.json").read_text())["probes"]
     assert [cell["n_runs"] for cell in probes] == [2, 3]
 
 

@@ -25,7 +25,7 @@ def test_layout_of_results(first_run: tuple[Checkout, Outcome]) -> None:
         "profiles/*.json": 2,
         "tiny/comparison.*": 4,
         "tiny/tables/model/digits.*": 5,
-        "tiny/figures/pareto_*.svg": 3,
+        "tiny/figures/pareto_*.svg": 7,
         "tiny/coverage.csv": 1,
         "tiny/costs.csv": 1,
         "tiny/runs.csv": 1,
