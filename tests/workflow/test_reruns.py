@@ -87,7 +87,8 @@ def test_an_audit_that_is_lost_is_made_again_and_nothing_else(done: Checkout) ->
     (path,) = done.find("data/digits-*/audit.json")
     path.unlink()
     jobs = done.snakemake(done.study(), "data").jobs
-    assert jobs == Counter({"audit": 1})
+    assert jobs["audit"] == 1
+    assert not jobs - Counter({"audit": 1, "data": 1})
 
 
 def test_edit_in_training_loop(done: Checkout) -> None:
