@@ -10,9 +10,8 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
 
-from bakeoff.compare.paired import LEVEL, RESOLUTION, FloatArray, Interval
+from bakeoff.compare.paired import LEVEL, RESOLUTION, FloatArray, Interval, t_beyond, t_quantile
 from bakeoff.compare.planning import Components, images_needed, seeds_alone_help
 
 
@@ -45,13 +44,13 @@ class Crossed:
     @property
     def ci(self) -> Interval:
         """95 % interval of the difference."""
-        half = max(float(stats.t.ppf((1 + LEVEL) / 2, df)) * se for se, df in self._tests())
+        half = max(t_quantile((1 + LEVEL) / 2, df) * se for se, df in self._tests())
         return self.diff - half, self.diff + half
 
     @property
     def p(self) -> float:
         """Two-sided p of no difference for new seeds and new images."""
-        return 1.0 if self.se == 0 else 2 * max(float(stats.t.sf(abs(self.diff) / se, df)) for se, df in self._tests())
+        return 1.0 if self.se == 0 else 2 * max(t_beyond(abs(self.diff) / se, df) for se, df in self._tests())
 
     def _tests(self) -> list[tuple[float, float]]:
         return [(self.se, self.df), *([self.over_seeds] if self.over_seeds else [])]
@@ -84,7 +83,7 @@ class Crossed:
         """
         if self.se == 0:
             return float((1 - min(margin, 1.0)) ** self.images)
-        return max(float(stats.t.sf((margin - abs(self.diff)) / se, df)) for se, df in self._tests())
+        return max(t_beyond((margin - abs(self.diff)) / se, df) for se, df in self._tests())
 
 
 def crossed_test(d: FloatArray) -> Crossed | None:

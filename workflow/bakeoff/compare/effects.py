@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from statsmodels.stats.proportion import proportion_confint
@@ -49,7 +50,7 @@ def effects(candidate: FloatArray, baseline: FloatArray, direction: str, unit: s
     wins, losses = int((gained > smallest).sum()), int((gained < -smallest).sum())
     ties = gained.size - wins - losses
     better = wins + ties / 2
-    lo, hi = proportion_confint(better, gained.size, 1 - LEVEL, "beta")
+    outperform_ci = _binomial_interval(better, gained.size)
     return Effects(
         rel_err_reduction=reduction,
         d_av=d_av,
@@ -57,9 +58,15 @@ def effects(candidate: FloatArray, baseline: FloatArray, direction: str, unit: s
         ties=ties,
         losses=losses,
         p_outperform=better / gained.size,
-        outperform_ci=(float(lo), float(hi)),
+        outperform_ci=outperform_ci,
         seed_correlation=_correlation(candidate, baseline, smallest),
     )
+
+
+@cache
+def _binomial_interval(count: float, of: int) -> Interval:
+    lo, hi = proportion_confint(count, of, 1 - LEVEL, "beta")
+    return float(lo), float(hi)
 
 
 def at_ceiling(scores: FloatArray, direction: str, unit: str) -> bool:

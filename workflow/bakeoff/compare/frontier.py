@@ -44,7 +44,9 @@ class Objective:
 
 
 def _exceeds(larger: FloatArray, smaller: FloatArray, of: Objective) -> BoolArray:
-    slack = np.maximum(of.absolute, of.relative * np.maximum(np.abs(larger), np.abs(smaller)))
+    slack: FloatArray | float = of.absolute
+    if of.relative:
+        slack = np.maximum(slack, of.relative * np.maximum(np.abs(larger), np.abs(smaller)))
     exceeds: BoolArray = larger - smaller > slack
     return exceeds
 

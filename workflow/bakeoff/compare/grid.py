@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 
@@ -60,6 +61,8 @@ def scores(cells: Sequence[Place], loaded: Loaded, metric: str) -> dict[int, flo
         measured = {run.seed: run.metrics[metric].value for run in loaded.done(cell) if metric in run.metrics}
         values.append({seed: value for seed, value in measured.items() if value is not None})
     seeds = sorted(set.intersection(*(set(by_seed) for by_seed in values))) if values else []
+    if len(values) == 1:
+        return {seed: values[0][seed] for seed in seeds}
     return {seed: float(np.mean([by_seed[seed] for by_seed in values])) for seed in seeds}
 
 
@@ -94,8 +97,10 @@ def contributions(cells: Sequence[Place], loaded: Loaded, seeds: Sequence[int], 
         runs = [loaded.runs[cell.key, seed] for cell in cells]
         values = [run.outcome.per_image.get(metric) for run in runs if run.outcome is not None]
         known = [value for value in values if value is not None]
-        scored = [run.metrics[metric].value or 0.0 for run in runs]
-        if len(known) < len(runs) or abs(float(np.mean(known)) - float(np.mean(scored))) > SAME:
+        if len(known) < len(runs):
             return None
-        rows.append(np.mean(known, axis=0, dtype=np.float64))
+        row = known[0].astype(np.float64) if len(known) == 1 else np.mean(known, axis=0, dtype=np.float64)
+        if abs(float(row.mean()) - fmean(run.metrics[metric].value or 0.0 for run in runs)) > SAME:
+            return None
+        rows.append(row)
     return np.array(rows)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from scipy import stats
+from scipy import special
 from statsmodels.stats.contingency_tables import mcnemar
 
 from bakeoff.compare.paired import LEVEL, RESOLUTION, FloatArray, Interval
@@ -32,7 +32,7 @@ def mcnemar_test(candidate: FloatArray, baseline: FloatArray) -> OverImages:
     lost = int(((candidate < 0.5) & (baseline > 0.5)).sum())
     p = float(mcnemar([[0, won], [lost, 0]], exact=True).pvalue) if won + lost else 1.0
     n, apart, either = candidate.size + 2, won - lost, won + lost + 1
-    half = float(stats.norm.ppf((1 + LEVEL) / 2)) * math.sqrt(either - apart**2 / n) / n
+    half = float(special.ndtri((1 + LEVEL) / 2)) * math.sqrt(either - apart**2 / n) / n
     return OverImages((won - lost) / candidate.size, (apart / n - half, apart / n + half), p, "mcnemar")
 
 
@@ -46,5 +46,5 @@ def seed_averaged_test(by_image: FloatArray) -> OverImages | None:
     diff, se = float(by_image.mean()), float(by_image.std(ddof=1)) / math.sqrt(by_image.size)
     if se <= RESOLUTION / by_image.size:
         return None if abs(diff) > RESOLUTION else OverImages(0.0, (0.0, 0.0), 1.0, "seed_averaged")
-    half = float(stats.norm.ppf((1 + LEVEL) / 2)) * se
-    return OverImages(diff, (diff - half, diff + half), 2 * float(stats.norm.sf(abs(diff) / se)), "seed_averaged")
+    half = float(special.ndtri((1 + LEVEL) / 2)) * se
+    return OverImages(diff, (diff - half, diff + half), 2 * float(special.ndtr(-abs(diff) / se)), "seed_averaged")

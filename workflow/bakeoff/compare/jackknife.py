@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special, stats
+from scipy import special
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -73,17 +73,22 @@ def of_logits(
 def area_pseudovalues(scores: FloatArray, positive: npt.NDArray[np.bool_]) -> FloatArray:
     """Pseudo-values [N] of the area under the ROC curve of `scores` [N], of two positives and two negatives or more.
 
-    From the share of the other class that each image is placed right of, equal scores half (DeLong et al. 1988), which
-    follows from mid-ranks (Sun & Xu 2014).
+    From the share of the other class that each image is placed right of, equal scores half (DeLong et al. 1988).
     """
-    n_pos, n_neg = int(positive.sum()), int((~positive).sum())
-    ranks = stats.rankdata(scores)
+    pos, neg = scores[positive], scores[~positive]
     placed = np.empty(scores.size)
-    placed[positive] = (ranks[positive] - stats.rankdata(scores[positive])) / n_neg
-    placed[~positive] = 1 - (ranks[~positive] - stats.rankdata(scores[~positive])) / n_pos
+    placed[positive] = _share_below(pos, neg)
+    placed[~positive] = 1 - _share_below(neg, pos)
     area = placed[positive].mean()
-    own = np.where(positive, n_pos, n_neg)
+    own = np.where(positive, pos.size, neg.size)
     return _pseudovalues(area, (own * area - placed) / (own - 1), scores.size)
+
+
+def _share_below(scores: FloatArray, others: FloatArray) -> FloatArray:
+    """The share of `others` that is below each score, equal ones half."""
+    others = np.sort(others)
+    twice: IntArray = np.searchsorted(others, scores, "left") + np.searchsorted(others, scores, "right")
+    return twice / 2 / others.size
 
 
 def _pseudovalues(whole: float, without: FloatArray, n: int) -> FloatArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -65,12 +66,17 @@ class Pool:
             return self.draws.mean(known.by_seed)
         if not known.blocks:
             return np.array([known.value])
-        blocks, n_draws = np.array(known.blocks), self.draws.times.shape[1]
-        # Of the timings alone, so that a model more changes nobody's.
-        rng = rng_for(self.rng_seed, "cost", cost, known.value)
-        medians = np.median(blocks[rng.integers(blocks.size, size=(n_draws, blocks.size))], axis=1)
-        drawn: FloatArray = known.value * medians / np.median(blocks)
-        return drawn
+        return _timed(self.rng_seed, cost, known.value, known.blocks, self.draws.times.shape[1])
+
+
+@cache
+def _timed(rng_seed: int, cost: str, value: float, blocks: tuple[float, ...], n_draws: int) -> FloatArray:
+    """Of the timings alone, so that a model more changes nobody's; and the same for each metric of a model."""
+    times, rng = np.array(blocks), rng_for(rng_seed, "cost", cost, value)
+    medians = np.median(times[rng.integers(times.size, size=(n_draws, times.size))], axis=1)
+    drawn: FloatArray = value * medians / np.median(times)
+    drawn.setflags(write=False)  # the same array for all who ask
+    return drawn
 
 
 def pool(group: Group, metric: str, direction: str, inputs: Questions, loaded: Loaded) -> Pool:
