@@ -158,7 +158,10 @@ def measured(step: str, spec: Json, folder: Path) -> Json:
     imports = f"import json, sys; from pathlib import Path; from bakeoff.{step} import step"
     code = f"{imports}; step.run(json.load(sys.stdin), {CODE!r}, Path('results'))"
     began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, cwd=folder, text=True)
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # as Snakemake sets
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, cwd=folder, text=True, env={**os.environ, **threads}
+    )
     assert process.stdin is not None
     json.dump(spec, process.stdin)
     process.stdin.close()

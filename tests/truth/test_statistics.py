@@ -42,6 +42,14 @@ def test_students_sleep_data_paired():
     assert (found.p_used, found.p_method) == (found.p_raw, "paired_t")
 
 
+@pytest.mark.parametrize("n", [2, 3, 10, 40])
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 300.0])
+def test_paired_t_is_scipys_to_the_last_bit(n, scale):
+    a, b = RNG(n).normal(size=(2, n)) * scale
+    found, test = compare(a, b), stats.ttest_rel(a, b)
+    assert (found.t, found.df, found.p_raw) == (test.statistic, test.df, test.pvalue)
+
+
 def test_students_sleep_data_unpaired():
     found = paired.compare(
         dict(enumerate(SLEEP_1)), {seed + 10: value for seed, value in enumerate(SLEEP_2)}, RNG(0), 100

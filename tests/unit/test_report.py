@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import shutil
+import zlib
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 import report_fixture
+from matplotlib.figure import Figure
 from pydantic import ValidationError
 
 from bakeoff import provenance
@@ -419,6 +421,25 @@ def test_every_figure_stands_in_three_formats(reported: Path) -> None:
     for path in (reported / "figures").glob("*.pdf"):
         assert b"/FontFile2" in path.read_bytes()  # TrueType embedded: editable text
         assert b"/Subtype /Type3" not in path.read_bytes()
+
+
+def test_a_figure_is_drawn_once_a_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results, drawn, draw = written(tmp_path), [], Figure.draw
+    monkeypatch.setattr(figures, "FIGURES", {"forest": figures.FIGURES["forest"]})
+    monkeypatch.setattr(Figure, "draw", lambda figure, renderer: (drawn.append(renderer), draw(figure, renderer)))
+    figures.write(results, Names({}), tmp_path / "figures")
+    assert len(drawn) == len(figures.FORMATS)  # another time each, were a layout engine left
+
+
+def test_a_pdf_holds_no_tables_of_shaping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "FIGURES", {"forest": figures.FIGURES["forest"]})
+    figures.write(written(tmp_path), Names({}), tmp_path / "figures")
+    streams = re.findall(
+        rb"/Length1 \d+.*?stream\r?\n(.*?)endstream", (tmp_path / "figures/forest.pdf").read_bytes(), re.S
+    )
+    fonts = [zlib.decompress(stream.rstrip(b"\r\n")) for stream in streams]
+    assert fonts
+    assert all(b"glyf" in font[:400] and b"GSUB" not in font[:400] for font in fonts)
 
 
 def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
