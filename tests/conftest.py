@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -15,6 +16,37 @@ DIGITS = {
     "source": "digits",
     "settings": {"image_size": 12, "val_fraction": 0.15, "test_fraction": 0.25, "split_seed": 0},
 }
+
+
+class Result(NamedTuple):
+    """How a command ended, and what it said."""
+
+    status: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Result]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Runs the command line in this process, as in call("models", "--filter", "resnet")."""
+    from bakeoff import cli
+
+    def run(*arguments: str, stdin: bytes = b"") -> Result:
+        monkeypatch.setattr(sys, "argv", ["bakeoff", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        capsys.readouterr()
+        try:
+            cli.main()
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        else:
+            status = 0
+        return Result(status, *capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture(autouse=True)
@@ -71,11 +103,11 @@ def train_run(digits: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call) -> Iterator[Any]:
     """What tests/security shares: at its end no payload has run, and nothing stands beside the working folder."""
     from world import World
 
-    here = World(tmp_path, capsys, monkeypatch)
+    here = World(tmp_path, call, monkeypatch)
     here.work.mkdir()
     monkeypatch.chdir(here.work)
     yield here

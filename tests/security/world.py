@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-from bakeoff import cli
+from conftest import Call
 
 _FREE = ("results", "logs", ".snakemake")
 """Where a study may write."""
@@ -19,7 +17,7 @@ class World:
     """`work` is the working folder, `marker` a file that payloads would make if they ran."""
 
     root: Path
-    capture: pytest.CaptureFixture[str]
+    call: Call
     patch: pytest.MonkeyPatch
 
     @property
@@ -32,15 +30,8 @@ class World:
 
     def bakeoff(self, *arguments: str) -> tuple[int, str]:
         """The command line in this process: its exit status, and what it said on standard error."""
-        self.patch.setattr(sys, "argv", ["bakeoff", *arguments])
-        self.capture.readouterr()
-        try:
-            cli.main()
-        except SystemExit as end:
-            status = end.code if isinstance(end.code, int) else int(end.code is not None)
-        else:
-            status = 0
-        return status, self.capture.readouterr().err
+        status, _, said = self.call(*arguments)
+        return status, said
 
     def refused(self, *arguments: str, lines: int = 1) -> str:
         """What the command line said when it refused: so many lines, and no traceback."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from bakeoff import cli
+from conftest import Call
 
 # "Student" (1908), The probable error of a mean, Biometrika 6: hours of sleep gained by two drugs. R's ?sleep.
 SLEEP = {
@@ -20,16 +18,11 @@ BASE = (0.912, 0.914, 0.909, 0.911, 0.915, 0.910, 0.913, 0.908, 0.916, 0.912)
 GAIN = 0.009
 
 
-def compared(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], path: Path, *options: str
-) -> tuple[dict[str, Any], str]:
+def compared(call: Call, path: Path, *options: str) -> tuple[dict[str, Any], str]:
     """The candidate's row of comparison.json, and what the terminal shows."""
     out = path.with_suffix("")
-    monkeypatch.setattr(sys, "argv", ["bakeoff", "compare", str(path), *options, "--out", str(out)])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    shown = capsys.readouterr()
-    assert ended.value.code in (0, None), shown.err
+    shown = call("compare", str(path), *options, "--out", str(out))
+    assert shown.status == 0, shown.err
     (row,) = [r for r in json.loads((out / "comparison.json").read_text())["rows"] if r["status"] != "baseline"]
     return row, shown.out
 
@@ -40,9 +33,9 @@ def write(path: Path, metric: str, models: dict[str, Any], places: int) -> Path:
     return path
 
 
-def test_students_sleep(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_students_sleep(call: Call, tmp_path: Path) -> None:
     path = write(tmp_path / "sleep.csv", "hours of sleep gained", SLEEP, 1)
-    row, shown = compared(monkeypatch, capsys, path, "--baseline", "1", "--direction", "max", "--unit", "hours")
+    row, shown = compared(call, path, "--baseline", "1", "--direction", "max", "--unit", "hours")
     # R: t.test(extra ~ group, sleep, paired = TRUE): t = 4.0621, df = 9, p-value = 0.002833, 0.7001142 to 2.4598858
     assert row["t"] == pytest.approx(4.0621, abs=5e-5)
     assert row["df"] == 9
@@ -63,8 +56,7 @@ def test_students_sleep(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     ids=["fractions", "per cent", "errors", "errors in per cent"],
 )
 def test_ten_equal_differences_are_significant_by_the_exact_test_and_have_no_t(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    call: Call,
     tmp_path: Path,
     written: dict[str, Any],
     options: tuple[str, ...],
@@ -77,7 +69,7 @@ def test_ten_equal_differences_are_significant_by_the_exact_test_and_have_no_t(
 
     models = {"old": [shown_as(v) for v in BASE], "new": [shown_as(v + GAIN) for v in BASE]}
     path = write(tmp_path / "scores.csv", written["metric"], models, written["places"])
-    row, shown = compared(monkeypatch, capsys, path, "--baseline", "old", *options)
+    row, shown = compared(call, path, "--baseline", "old", *options)
     assert (row["status"], row["verdict"], row["stars"]) == ("zero_variance", "better", "★★")
     assert (row["t"], row["p_raw"], row["d_z"]) == (None, None, None)
     # Of 2^10 ways to flip ten signs, two are as extreme: all as seen, and all turned.

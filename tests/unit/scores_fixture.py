@@ -5,41 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from bakeoff import cli
+from conftest import Call
 
 SCORES = {"resnet18": (0.941, 0.939, 0.944, 0.940, 0.942), "resnet34": (0.950, 0.949, 0.951, 0.948, 0.953)}
-
-
-@dataclass(frozen=True)
-class Result:
-    status: int
-    out: str
-    err: str
-
-
-Call = Callable[..., Result]
-
-
-def caller(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: Path) -> Call:
-    """Runs `bakeoff compare` in this process, in this folder."""
-    monkeypatch.chdir(folder)
-
-    def run(*arguments: str, stdin: bytes = b"") -> Result:
-        monkeypatch.setattr(sys, "argv", ["bakeoff", "compare", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return Result(int(ended.value.code or 0), *capsys.readouterr())
-
-    return run
 
 
 def table(rows: Iterable[Sequence[object]], header: str = "model,seed,metric,value") -> str:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import Call
 from study_fixture import TINY, study
 
-from bakeoff import clean, cli, studyfile
+from bakeoff import clean, studyfile
 from bakeoff.errors import UserError
 from bakeoff.grid import Grid
 from bakeoff.provenance import write_record
 
-Call = Callable[..., tuple[int, str, str]]
 MINE = TINY | {"seeds": [0]}
 
 
@@ -24,21 +22,6 @@ MINE = TINY | {"seeds": [0]}
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["bakeoff", "clean", *arguments])
-        try:
-            cli.main()
-        except SystemExit as end:
-            status = int(end.code or 0)
-        else:
-            status = 0
-        return (status, *capsys.readouterr())
-
-    return run
 
 
 def _write(path: Path, content: str = "x" * 1000) -> Path:
@@ -78,20 +61,20 @@ def test_what_no_study_asks_for_goes_and_the_rest_stays(call: Call, both: tuple[
     mine, others = both
     assert others
     report = _write(Path("results/old/report.html"))
-    status, out, _ = call("--unused", "--yes")
+    status, out, _ = call("clean", "--unused", "--yes")
     assert status == 0
     assert "Kept: what config.yaml asks for." in out
     assert re.search(r"^12 runs, \d+ profiles?, 1 data set: ", out, re.MULTILINE)
     assert "Removed, " in out
     assert _files() == mine | {report}
     assert not [path for path in Path("results").rglob("*") if path.is_dir() and not any(path.iterdir())]
-    assert call("--unused", "--yes")[1].endswith("Nothing to remove.\n")
+    assert call("clean", "--unused", "--yes")[1].endswith("Nothing to remove.\n")
 
 
 def test_a_dry_run_and_a_script_without_yes_remove_nothing(call: Call, both: tuple[set[Path], set[Path]]) -> None:
     before = _files()
-    assert call("--unused", "--dry-run")[0] == 0
-    status, _, err = call("--unused")
+    assert call("clean", "--unused", "--dry-run")[0] == 0
+    status, _, err = call("clean", "--unused")
     assert (status, err) == (1, "bakeoff: clean: removes nothing without --yes where it cannot ask\n")
     assert _files() == before
 
@@ -107,7 +90,7 @@ def test_without_unused_only_what_was_cut_off_goes(call: Call, both: tuple[set[P
         _write(run / ".run.json.124.part.json"),  # somebody may be at it
         _write(Path("results/runs/d/m/a/r-0123456789ab/seed9/checkpoint.pt")),  # to go on from
     }
-    status, out, _ = call("--yes")
+    status, out, _ = call("clean", "--yes")
     assert status == 0
     assert "1 checkpoint of a finished run" in out
     assert "2 half-written files" in out
@@ -117,14 +100,14 @@ def test_without_unused_only_what_was_cut_off_goes(call: Call, both: tuple[set[P
 def test_a_study_that_cannot_be_read_stops_it(call: Call, both: tuple[set[Path], set[Path]]) -> None:
     before = _files()
     _write(Path("studies/broken.yaml"), "study: ../x\n")
-    status, _, err = call("--unused", "--yes")
+    status, _, err = call("clean", "--unused", "--yes")
     assert status == 1
     assert "studies/broken.yaml:1: study: '../x' is no name" in err
     assert _files() == before
 
 
 def test_where_there_is_no_study_all_would_be_unused(call: Call) -> None:
-    assert "name the studies to keep" in call("--unused", "--yes")[2]
+    assert "name the studies to keep" in call("clean", "--unused", "--yes")[2]
 
 
 def test_links_are_not_followed(call: Call, tmp_path: Path, both: tuple[set[Path], set[Path]]) -> None:
@@ -133,7 +116,7 @@ def test_links_are_not_followed(call: Call, tmp_path: Path, both: tuple[set[Path
     os.utime(half, (0, 0))
     Path("results/runs/d").symlink_to(tmp_path / "outside")
     Path("results/data/x-0123456789ab").symlink_to(tmp_path / "outside")
-    assert call("--unused", "--yes")[0] == 0
+    assert call("clean", "--unused", "--yes")[0] == 0
     assert outside.is_file()
     assert half.is_file()
     assert Path("results/runs/d").is_symlink()
@@ -155,12 +138,12 @@ def test_files_of_other_names_are_nobodys_business(call: Call, both: tuple[set[P
         _write(Path(f"results/{name}"))
         for name in ("data/notes.txt", "data/mine/x.npy", "runs/d/m/a/mine/seed0/x", "profiles/mine.json", "x.part")
     }
-    call("--unused", "--yes")
+    call("clean", "--unused", "--yes")
     assert _files() == mine | own
 
 
 def test_not_while_snakemake_is_at_work(call: Call, both: tuple[set[Path], set[Path]]) -> None:
     _write(Path(".snakemake/locks/0.input.lock"))
-    status, _, err = call("--unused", "--yes")
+    status, _, err = call("clean", "--unused", "--yes")
     assert status == 1
     assert "snakemake works here" in err

@@ -6,41 +6,17 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from conftest import Call
 from study_fixture import TINY, bakeoff, study
 
-from bakeoff import cli, studyfile
+from bakeoff import studyfile
 from bakeoff.commands import run
 from bakeoff.evaluate.metrics import METRICS
 from bakeoff.provenance import PACKAGE
 from bakeoff.study import json_schema, load
-
-
-@dataclass(frozen=True)
-class Result:
-    status: int
-    out: str
-    err: str
-
-
-Call = Callable[..., Result]
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Runs the command line in this process."""
-
-    def run(*arguments: str) -> Result:
-        monkeypatch.setattr(sys, "argv", ["bakeoff", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return Result(int(ended.value.code or 0), *capsys.readouterr())
-
-    return run
 
 
 def test_models_are_listed_and_searched(call: Call) -> None:

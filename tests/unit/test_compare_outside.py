@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from scores_fixture import SCORES, Call, caller, record, refusal, row, scores, table
+from conftest import Call
+from scores_fixture import SCORES, record, refusal, row, scores, table
 
 from bakeoff import provenance
 
@@ -17,8 +19,10 @@ LATEX = r"50% of $a_1$ & \input{x} #1 ~ ^{2}"
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
-    return caller(monkeypatch, capsys, tmp_path)
+def call(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
+    """`bakeoff compare`, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    return partial(call, "compare")
 
 
 # --- from files to tables -----------------------------------------------------------------------------------------

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from scores_fixture import Call, caller, record, refusal, row, scores, table
+from conftest import Call
+from scores_fixture import record, refusal, row, scores, table
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
-    return caller(monkeypatch, capsys, tmp_path)
+def call(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
+    """`bakeoff compare`, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    return partial(call, "compare")
 
 
 # --- predictions --------------------------------------------------------------------------------------------------

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import Call
 
-from bakeoff import cli, disk
-
-Call = Callable[[], tuple[int, str, str]]
+from bakeoff import disk
 
 
 @pytest.fixture(scope="module")
@@ -30,24 +28,9 @@ def results(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return Path("results")
 
 
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    def run() -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["bakeoff", "verify"])
-        try:
-            cli.main()
-        except SystemExit as end:
-            status = int(end.code or 0)
-        else:
-            status = 0
-        return (status, *capsys.readouterr())
-
-    return run
-
-
 def test_what_nobody_touched_is_all_right(results: Path, call: Call) -> None:
     (results / "notes.json").write_text("{}")
-    assert call() == (0, "3 files and all that they describe are what they were.\n", "")
+    assert call("verify") == (0, "3 files and all that they describe are what they were.\n", "")
 
 
 def _flip(path: Path) -> None:
@@ -62,13 +45,13 @@ def test_a_bit_in_each_file_is_found_in_that_file_alone(results: Path, call: Cal
     for path in files:
         before = path.read_bytes()
         _flip(path)
-        status, _, err = call()
+        status, _, err = call("verify")
         path.write_bytes(before)
         assert status == 1
         told = err.splitlines()[1:]
         assert len(told) == 1
         assert told[0].startswith(f"{path}: ")
-    assert call()[0] == 0
+    assert call("verify")[0] == 0
 
 
 def test_what_was_cut_or_lost_is_named_too(results: Path, call: Call) -> None:
@@ -76,7 +59,7 @@ def test_what_was_cut_or_lost_is_named_too(results: Path, call: Call) -> None:
     cut.write_bytes(cut.read_bytes()[:-9])
     lost.unlink()
     unkept.unlink()  # train.keep: none
-    status, _, err = call()
+    status, _, err = call("verify")
     assert status == 1
     assert [line.partition(": ")[0] for line in err.splitlines()[1:]] == [str(lost), str(cut)]
 
