@@ -6,27 +6,11 @@ import io
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-
-CODE = "0" * 16
-DIGITS = {
-    "name": "digits",
-    "source": "digits",
-    "settings": {"image_size": 12, "val_fraction": 0.15, "test_fraction": 0.25, "split_seed": 0},
-}
-
-
-class Result(NamedTuple):
-    """How a command ended, and what it said."""
-
-    status: int
-    out: str
-    err: str
-
-
-Call = Callable[..., Result]
+from command_line import Call, Result
+from tiny import CODE, DIGITS
 
 
 @pytest.fixture

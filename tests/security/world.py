@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import Call
+from command_line import Call
 
 _FREE = ("results", "logs", ".snakemake")
 """Where a study may write."""

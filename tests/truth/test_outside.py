@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Call
+from command_line import Call
 
 # "Student" (1908), The probable error of a mean, Biometrika 6: hours of sleep gained by two drugs. R's ?sleep.
 SLEEP = {

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from conftest import Call
+from command_line import Call
 
 SCORES = {"resnet18": (0.941, 0.939, 0.944, 0.940, 0.942), "resnet34": (0.950, 0.949, 0.951, 0.948, 0.953)}
 

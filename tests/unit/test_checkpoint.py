@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import CODE, DIGITS
 from test_together import SIZE, part
+from tiny import CODE, DIGITS
 from torch import nn
 
 from bakeoff.models import registry

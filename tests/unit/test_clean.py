@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import Call
+from command_line import Call
 from study_fixture import TINY, study
 
 from bakeoff import clean, studyfile

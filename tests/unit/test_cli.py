@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Call
+from command_line import Call
 from study_fixture import TINY, bakeoff, study
 
 from bakeoff import studyfile

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Call
+from command_line import Call
 from scores_fixture import SCORES, record, refusal, row, scores, table
 
 from bakeoff import provenance

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Call
+from command_line import Call
 from scores_fixture import record, refusal, row, scores, table
 
 

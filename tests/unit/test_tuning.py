@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import CODE, DIGITS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny import CODE, DIGITS
 
 from bakeoff.data import step as data_step
 from bakeoff.errors import Refused, UserError

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Call
+from command_line import Call
 
 from bakeoff import disk
 
