@@ -9,6 +9,7 @@ from bakeoff.errors import Refused, UserError
 from bakeoff.layout import RUN
 from bakeoff.provenance import Json, content_digest, read_record, spec_digest
 
+_OF_TRAINING = ("epochs_done", "best_epoch", "weights", "train_seconds", "device", "threads", "environment")
 _BELOW_RESULTS = len(Path(RUN).parts) - 1
 
 
@@ -63,8 +64,9 @@ def read(run_dir: Path, data: Path | None = None) -> Json:
         },
         "settings": {key: spec[key] for key in ("model", "augmentation", "recipe")},
         "training": {
-            key: record[key]
-            for key in ("epochs_done", "best_epoch", "weights", "train_seconds", "device", "threads", "environment")
+            "asked_device": spec["device"],
+            "seeds_together": spec.get("seeds_together", 1),
+            **{key: record[key] for key in _OF_TRAINING},
         },
         "provenance": {
             "bakeoff": record["bakeoff"],

@@ -140,12 +140,17 @@ def _onnxruntime(folder: Path, threads: int | None, int8: bool) -> Predictor:
     if name not in record["files"]:
         raise UserError(f"{folder}: has no {name}; export the run anew with --int8")
     check_files(folder / RECORD, record, name)
-    session = open_session(folder / name, threads)
-    return Predictor(record["info"], "onnxruntime", partial(_run_session, session))
+    session = _session(folder / name, threads)
+    alone = int8  # each image: what is quantised is scaled by the largest value of the batch that it is in
+    return Predictor(record["info"], "onnxruntime", partial(_answers, session, "probabilities", alone))
 
 
-def open_session(path: Path, threads: int | None = None) -> Any:
-    """An onnxruntime.InferenceSession on the CPU, of so many threads."""
+def logits_of(path: Path) -> Callable[[Pixels], Floats]:
+    """A call from images [B, size, size, channels] to logits [B, classes], by an exported ONNX file."""
+    return partial(_answers, _session(path, None), "logits", path.name == INT8)
+
+
+def _session(path: Path, threads: int | None) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -158,9 +163,11 @@ def open_session(path: Path, threads: int | None = None) -> Any:
         raise UserError(f"{path}: is no model that onnxruntime can load ({type(error).__name__})") from None
 
 
-def _run_session(session: Any, batch: Pixels) -> Floats:
-    probabilities: Floats = session.run(["probabilities"], {"images": batch})[0]
-    return probabilities
+def _answers(session: Any, output: str, alone: bool, batch: Pixels) -> Floats:
+    if alone:
+        return np.concatenate([_answers(session, output, False, batch[i : i + 1]) for i in range(len(batch))])
+    answers: Floats = session.run([output], {"images": batch})[0]
+    return answers
 
 
 def _torch_run(run_dir: Path, data: Path | None, threads: int | None) -> Predictor:
