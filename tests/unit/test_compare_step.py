@@ -27,7 +27,7 @@ ROW_KEYS = [
     "p_frontier", "dominated_by", "params", "trainable_params", "macs", "activations", "size_mb", "latency_ms_p50",
     "latency_ms_p95", "throughput", "peak_memory_mb", "train_memory_mb", "joules_per_image", "condition",
     "cost_failure", "cost_reason", "latency_marks", "macs_note", "train_seconds", "status", "warnings", "sentence",
-    "sentence_ja",
+    "sentence_ja", "gate",
 ]  # fmt: skip
 
 LENET = {0: 0.80, 1: 0.79, 2: 0.81, 3: 0.80, 4: 0.82, 5: 0.81}

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bakeoff import device, layout, stages
+from bakeoff import device, layout, requirements, stages
 from bakeoff.cells import Cell, Combined, combined_cells
 from bakeoff.datasets import Datasets
 from bakeoff.entries import AugmentationEntry, ModelEntry
@@ -307,11 +307,13 @@ class Grid(Datasets):
 
     def compare_spec(self, partial: bool = False) -> Json:
         """What the comparison depends on besides the runs: the grid, the questions, the digests to expect."""
+        wanted = requirements.asked(self.study.requirements)
         return {
             "study": self.study.study,
             **self.study.compare.model_dump(mode="json"),
             "comparisons": [question.model_dump(mode="json") for question in self.study.questions()],
             "references": [reference.model_dump(mode="json") for reference in self.study.reference],
+            "requirements": wanted.model_dump(mode="json") if wanted else None,
             "cells": [self._compare_cell(cell) for cell in self.every_cell],
             "partial": partial,
         }

@@ -20,8 +20,8 @@ from pydantic import (
     ValidationError,
 )
 
-from bakeoff import store, studyfile
-from bakeoff.compare.spec import CompareSettings, Comparison, Reference
+from bakeoff import requirements, store, studyfile
+from bakeoff.compare.spec import CompareSettings, Comparison, Expression, Reference, Requirements
 from bakeoff.entries import (
     Augmentation,
     AugmentationEntry,
@@ -81,6 +81,8 @@ class Study(BaseModel):
     compare: CompareSettings = CompareSettings()
     reference: list[Reference] = []
     """Values that others published, to be shown beside ours."""
+    requirements: list[Expression] | Requirements = []
+    """What a model must meet to be used, such as `accuracy >= 0.9`; of those that do, one is recommended."""
     profile: ProfileSettings = ProfileSettings()
     report: ReportSettings = ReportSettings()
 
@@ -259,6 +261,9 @@ def _cross_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
         yield ("evaluate", "verification"), "compares embeddings; add probe: {embeddings: true}"
     if "evaluate" in parts and "report" in parts:
         yield from _column_problems(parts["report"].columns, parts["evaluate"].metrics)
+    if parts.keys() >= {"requirements", "evaluate", "profile"}:
+        conditions = [condition.label for condition in parts["profile"].conditions()]
+        yield from requirements.problems(parts["requirements"], parts["evaluate"].metrics, conditions)
     if "evaluate" in parts and "compare" in parts and parts["compare"].metric not in parts["evaluate"].metrics:
         have = nearest(parts["compare"].metric, parts["evaluate"].metrics)
         yield ("compare", "metric"), f"{parts['compare'].metric!r} is not among the metrics evaluated; {have}"

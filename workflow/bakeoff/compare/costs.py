@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from statistics import fmean
 from typing import Any
 
@@ -41,14 +41,14 @@ def cost_of(cells: Sequence[Place], loaded: Loaded) -> Json:
     """
     profiled = [cell for cell in cells if cell.profiles]
     first = [loaded.profiles[cell.profiles[0].name] for cell in profiled]
-    counted = [_counted(cell, loaded) for cell in profiled]
+    nets = [counted(cell, loaded) for cell in profiled]
     return {
-        **{name: common(getattr(profile, name) for profile in counted) for name in _COUNTED},
+        **{name: common(getattr(profile, name) for profile in nets) for name in _COUNTED},
         **{name: common(getattr(profile, name) for profile in first) for name in _MEASURED},
         "cost_failure": common(profile.failure for profile in first),
         "cost_reason": common(profile.reason for profile in first),
         "latency_marks": list(dict.fromkeys(mark for profile in first for mark in profile.marks)),
-        "macs_note": common(profile.macs_note for profile in counted),
+        "macs_note": common(profile.macs_note for profile in nets),
     }
 
 
@@ -71,7 +71,7 @@ def _train_seconds(cells: Sequence[Place], loaded: Loaded) -> dict[int, float]:
     return {seed: fmean(seconds[seed] for seconds in known) for seed in seeds}
 
 
-def _counted(cell: Place, loaded: Loaded) -> Profile:
+def counted(cell: Place, loaded: Loaded) -> Profile:
     """The first profile of a cell in which the net was counted; the first of all when there is none."""
     profiles = [loaded.profiles[ref.name] for ref in cell.profiles]
     return next((profile for profile in profiles if profile.params is not None), profiles[0])
@@ -88,5 +88,5 @@ def costs(inputs: CompareInput, loaded: Loaded) -> list[Json]:
 
 
 def _columns(profile: Profile) -> Json:
-    columns = {name: value for name, value in asdict(profile).items() if name != "latency_blocks"}
+    columns = {column.name: getattr(profile, column.name) for column in fields(profile) if column.repr}
     return {**columns, "marks": list(profile.marks)}

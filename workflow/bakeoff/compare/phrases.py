@@ -105,6 +105,27 @@ ENGLISH = Language(
         "in_brackets": " ({})",
         "mcnemar": "exact McNemar {p}, uncorrected",
         "seed_averaged": "z-test over images {p}, uncorrected",
+        "gate_only": "On {d}, {c} is recommended: of {n} candidates it alone is shown to meet every requirement.",
+        "gate_best": "On {d}, {c} is recommended: of the {k} of {n} candidates shown to meet every requirement it has "
+        "the best {m}, {score}, and the tests tell all others from it.",
+        "gate_cheapest": "On {d}, {c} is recommended: of the {k} of {n} candidates shown to meet every requirement it "
+        "has the best {m}, {score}, and none that the tests do not tell from it costs less ({cost}).",
+        "gate_tied": "On {d}, {c} is recommended: of the {k} of {n} candidates shown to meet every requirement it "
+        "costs least ({cost}) among those whose {m} the tests do not tell from the best ({score} against {best} of "
+        "{leader}).",
+        "gate_untested": "On {d}, {c} is recommended: of the {k} of {n} candidates shown to meet every requirement it "
+        "has the best mean {m}, {score}, but so few seeds allow no test of that.",
+        "gate_uncosted": "On {d}, {c} is recommended: of the {k} of {n} candidates shown to meet every requirement it "
+        "has the best mean {m}, {score}; others cannot be told from it, but no {p} is known to choose by.",
+        "gate_fail": "On {d}, none of {n} candidates meets every requirement ({stops}); the nearest is {c}: {what}.",
+        "gate_open": "On {d}, none of {n} candidates is shown to meet every requirement ({stops}); the nearest is {c}: "
+        "{what}.",
+        "gate_stops": "{r} stops {names}",
+        "gate_leaves": "{r} is undecided for {names}",
+        "gate_more": " and {n} more",
+        "gate_unknown": "unknown",
+        "gate_augmentation": "augmentation {}",
+        "gate_recipe": "recipe {}",
     },
 )
 
@@ -194,6 +215,27 @@ JAPANESE = Language(
         "in_brackets": "（{}）",
         "mcnemar": "McNemarの正確検定で補正なしの{p}",
         "seed_averaged": "画像に対するz検定で補正なしの{p}",
+        "gate_only": "{d}では{c}を推奨する。すべての要件を満たすことが示された候補は、{n}個のうちこれだけである。",
+        "gate_best": "{d}では{c}を推奨する。すべての要件を満たすことが示された候補（{n}個のうち{k}個）の中で、"
+        "{m}が最も良く（{score}）、検定でほかのすべての候補と区別できる。",
+        "gate_cheapest": "{d}では{c}を推奨する。すべての要件を満たすことが示された候補（{n}個のうち{k}個）の中で、"
+        "{m}が最も良く（{score}）、検定で区別できない候補にこれよりコスト（{cost}）の低いものはない。",
+        "gate_tied": "{d}では{c}を推奨する。すべての要件を満たすことが示された候補（{n}個のうち{k}個）の中で、"
+        "{m}が最良の候補（{leader}、{best}）と検定で区別できないもの（{score}）のうち、コスト（{cost}）が最も低い。",
+        "gate_untested": "{d}では{c}を推奨する。すべての要件を満たすことが示された候補（{n}個のうち{k}個）の中で、"
+        "{m}の平均が最も良い（{score}）。ただし、シードが少ないため検定はできない。",
+        "gate_uncosted": "{d}では{c}を推奨する。すべての要件を満たすことが示された候補（{n}個のうち{k}個）の中で、"
+        "{m}の平均が最も良い（{score}）。区別できない候補はあるが、{p}が不明なためコストでは選べない。",
+        "gate_fail": "{d}では、{n}個の候補のうちすべての要件を満たすものはない（{stops}）。"
+        "最も近いのは{c}である（{what}）。",
+        "gate_open": "{d}では、{n}個の候補のうちすべての要件を満たすことが示されたものはない（{stops}）。"
+        "最も近いのは{c}である（{what}）。",
+        "gate_stops": "{names}は{r}を満たさない",
+        "gate_leaves": "{names}が{r}を満たすかどうかは判断できない",
+        "gate_more": "ほか{n}個",
+        "gate_unknown": "不明",
+        "gate_augmentation": "データ拡張{}",
+        "gate_recipe": "学習設定{}",
     },
 )
 

@@ -8,13 +8,16 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+import numpy as np
+
+from bakeoff.compare.paired import FloatArray
 from bakeoff.compare.spec import Cell, CompareInput, ProfileRef
 from bakeoff.errors import Refused
 from bakeoff.provenance import Json, read_record
 
 MISSING = "missing"
 # Requests in a row are alike, so what a latency is uncertain by is how this many stretches of them differ.
-_BLOCKS = 20
+BLOCKS = 20
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Profile:
     in ms, throughput is in images/s with its interval and batch, memory in MB. `marks` are reasons not to trust the
     times, `anchor_ms` is the time of the net that all profiles of a study measure beside their own.
     `latency_blocks` are the medians of 20 stretches of its requests, in order; none where no single time is known.
+    `latency_samples` are the times themselves, in ms, in order.
     """
 
     asked: str
@@ -64,6 +68,7 @@ class Profile:
     anchor_ms: float | None = None
     marks: tuple[str, ...] = ()
     latency_blocks: tuple[float, ...] = field(default=(), repr=False)
+    latency_samples: FloatArray | None = field(default=None, repr=False, compare=False)
 
 
 def read_all(inputs: CompareInput, results: Path) -> dict[str, Profile]:
@@ -88,6 +93,7 @@ def _read(results: Path, cell: Cell, ref: ProfileRef, partial: bool) -> Profile:
     record = read_record(path, "profile", spec=ref.spec, code=ref.code)
     if record["model"] != cell.model:
         raise Refused(f"{path}: is the profile of {record['model']!r}, though it stands for {cell.model!r}")
+    samples = _part(record["latency_ms"], "samples") or []
     same = (
         "condition", "status", "reason", "device", "threads", "precision", "backend", "channels_last",
         "params", "trainable_params", "size_mb", "macs", "macs_fvcore", "macs_note", "activations",
@@ -102,7 +108,8 @@ def _read(results: Path, cell: Cell, ref: ProfileRef, partial: bool) -> Profile:
         energy_reason=_part(record["energy"], "reason"),
         anchor_ms=_anchor(record["anchor"]),
         marks=tuple(record["marks"]),
-        latency_blocks=_blocks(_part(record["latency_ms"], "samples") or []),
+        latency_blocks=_blocks(samples),
+        latency_samples=np.array(samples, dtype=float),
         **{f"latency_ms_{name}": _part(record["latency_ms"], name) for name in ("p50", "p90", "p95", "p99")},
         throughput=_part(record["throughput"], "images_per_second"),
         throughput_lo=_part(record["throughput"], "lo"),
@@ -118,10 +125,10 @@ def _part(whole: Mapping[str, Any] | None, name: str) -> Any:
 
 def _blocks(samples: Sequence[float]) -> tuple[float, ...]:
     """The medians of stretches of equal length; none of so few requests that a stretch would be one of them."""
-    length = len(samples) // _BLOCKS
+    length = len(samples) // BLOCKS
     if length < 2:
         return ()
-    return tuple(median(samples[length * i : length * (i + 1)]) for i in range(_BLOCKS))
+    return tuple(median(samples[length * i : length * (i + 1)]) for i in range(BLOCKS))
 
 
 def _memory_reason(memory: Mapping[str, Mapping[str, Any]]) -> str | None:

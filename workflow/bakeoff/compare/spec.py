@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from bakeoff.compare.requirement import Requirement
 
 Axis = Literal["dataset", "model", "augmentation", "recipe"]
 Correction = Literal["holm", "bh", "none"]
 AXES: tuple[Axis, ...] = ("dataset", "model", "augmentation", "recipe")
 # What a frontier may be drawn against: columns of the comparison, all better when small.
-COSTS = ("macs", "params", "latency_ms_p50", "size_mb", "peak_memory_mb", "train_seconds", "joules_per_image")
+Cost = Literal["macs", "params", "latency_ms_p50", "size_mb", "peak_memory_mb", "train_seconds", "joules_per_image"]
+COSTS: tuple[str, ...] = get_args(Cost)
 # Clocks: what the anchor net of two profiles may differ by. Energy counters: Yang et al. 2023, arXiv:2312.02741.
 _TOLERANCE = {"latency_ms_p50": 0.03, "train_seconds": 0.03, "joules_per_image": 0.05}
 
@@ -227,10 +239,26 @@ class Reference(_Settings):
         return all(value in (None, own) for value, own in zip(wanted, place.key, strict=True))
 
 
+def _readable(text: str) -> str:
+    Requirement.read(text)
+    return text
+
+
+Expression = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_readable)]
+
+
+class Requirements(_Settings):
+    """What a model must meet, such as `accuracy >= 0.9`, and the cost by which one of several good ones is chosen."""
+
+    must: Annotated[list[Expression], Field(min_length=1)]
+    prefer: Cost = "latency_ms_p50"
+
+
 class CompareInput(Questions):
     """Everything that the step works from."""
 
     study: Id
+    requirements: Requirements | None = None
     references: tuple[Reference, ...] = ()
     cells: Annotated[tuple[Cell, ...], Field(min_length=1)]
     partial: bool = False

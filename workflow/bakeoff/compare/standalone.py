@@ -8,6 +8,7 @@ from pathlib import Path
 from bakeoff.compare import caveats, cells, table
 from bakeoff.compare.datasets import across
 from bakeoff.compare.factorial import factorial
+from bakeoff.compare.gates import marked
 from bakeoff.compare.outside import Assembled
 from bakeoff.compare.step import as_frame
 from bakeoff.provenance import Json, whole, write_record
@@ -16,7 +17,7 @@ from bakeoff.provenance import Json, whole, write_record
 def compared(made: Assembled, name: str) -> Json:
     """The body of comparison.json. What only a study knows (costs, machines, data) is empty in it."""
     questions, loaded = made.questions, made.loaded
-    rows = table.rows(questions, loaded)
+    rows = marked(table.rows(questions, loaded), [])
     return {
         "study": name,
         "partial": False,
@@ -24,6 +25,8 @@ def compared(made: Assembled, name: str) -> Json:
         "alpha": list(questions.alpha),
         "correction": questions.correction,
         "rows": rows,
+        "gates": [],
+        "recommendation": [],
         "frontiers": [],
         "across": across(questions, loaded),
         "factorial": factorial(questions, loaded),

@@ -15,8 +15,10 @@ from bakeoff.compare.curves import curves
 from bakeoff.compare.datasets import across
 from bakeoff.compare.factorial import factorial
 from bakeoff.compare.frontiers import frontiers
+from bakeoff.compare.gates import gates, marked
 from bakeoff.compare.ledger import ledger
 from bakeoff.compare.load import load
+from bakeoff.compare.recommend import recommendations
 from bakeoff.compare.reference import references
 from bakeoff.compare.spec import CompareInput
 from bakeoff.provenance import Json, validated, whole, write_record
@@ -33,7 +35,8 @@ def run(spec: Json, code: str, results: Path = layout.RESULTS) -> Path:
     """
     inputs = validated(CompareInput, spec)
     loaded = load(inputs, results)
-    rows = table.rows(inputs, loaded)
+    found_gates = gates(inputs, loaded)
+    rows = marked(table.rows(inputs, loaded), found_gates)
     cost_rows = costs.costs(inputs, loaded)
     metrics = cells.metrics(inputs, loaded)
     primary = metrics[inputs.metric]
@@ -45,6 +48,8 @@ def run(spec: Json, code: str, results: Path = layout.RESULTS) -> Path:
         "correction": inputs.correction,
         "rows": rows,
         "references": references(inputs, loaded, metrics),
+        "gates": found_gates,
+        "recommendation": recommendations(inputs, loaded, found_gates),
         "frontiers": frontiers(inputs, loaded),
         "across": across(inputs, loaded),
         "factorial": factorial(inputs, loaded),
