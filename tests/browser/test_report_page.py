@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 import report_fixture
 
-from bakeoff.report import figures, step
+from bakeoff.report import step
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 LABELS = {"lenet5": "LeNet-5"}
@@ -22,7 +22,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(report_fixture.MODELS, HOSTILE, (5_000, 90_000, 0.11, 0.93, 0.004))
         report_fixture.draw_only(patch)
-        patch.setattr(figures, "FORMATS", ("svg",))
 
         def say(record: dict[str, Any]) -> None:
             for row in record["rows"]:
@@ -36,7 +35,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
             conditions=(report_fixture.CPU, report_fixture.GPU),
             body=say,
         )
-        return step.run({"study": "demo", "labels": LABELS}, "0" * 16, folder).as_uri()
+        return step.run({"study": "demo", "labels": LABELS, "prints": []}, "0" * 16, folder).as_uri()
 
 
 class Reader:

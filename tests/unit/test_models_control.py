@@ -155,7 +155,7 @@ def test_tables_and_figures_have_it_without_costs(tmp_path: Path) -> None:
     assert row["params"] is row["macs"] is row["latency_ms_p50"] is None
     assert row["diff"] < 0
     assert any("no cost of control-majority" in warning for warning in record["warnings"])
-    page = report.run({"study": "tiny", "title": None}, "0" * 16, results)
+    page = report.run({"study": "tiny", "prints": []}, "0" * 16, results)
     assert page.is_file()
     table = [line.split("|") for line in (results / "tiny" / "comparison.md").read_text().splitlines() if "|" in line]
     (line,) = [cells for cells in table if "control-majority" in cells[1]]

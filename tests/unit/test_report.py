@@ -75,7 +75,8 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     report_fixture.write_study(results, body=attack, lost=LOST, partial=True)
     labels = {**dict(zip(models, PAYLOADS, strict=False)), "digits": PAYLOADS[4], "none": PAYLOADS[5]}
-    step.run({"study": "demo", "title": PAYLOADS[3], "labels": labels, "metric": "accuracy"}, CODE, results)
+    spec = {"study": "demo", "title": PAYLOADS[3], "labels": labels, "metric": "accuracy", "prints": []}
+    step.run(spec, CODE, results)
     return results / "demo"
 
 
@@ -414,13 +415,8 @@ def test_labels_are_single_lines_of_text() -> None:
 # --- files --------------------------------------------------------------------------------------------------------
 
 
-def test_every_figure_stands_in_three_formats(reported: Path) -> None:
-    assert {path.name for path in (reported / "figures").iterdir()} == {
-        f"{name}.{extension}" for name in figures.NAMES for extension in figures.FORMATS
-    }
-    for path in (reported / "figures").glob("*.pdf"):
-        assert b"/FontFile2" in path.read_bytes()  # TrueType embedded: editable text
-        assert b"/Subtype /Type3" not in path.read_bytes()
+def test_figures_stand_in_the_formats_that_are_asked_for(reported: Path) -> None:
+    assert {path.name for path in (reported / "figures").iterdir()} == {f"{name}.svg" for name in figures.NAMES}
 
 
 def test_a_figure_is_drawn_once_a_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -429,6 +425,8 @@ def test_a_figure_is_drawn_once_a_format(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(Figure, "draw", lambda figure, renderer: (drawn.append(renderer), draw(figure, renderer)))
     figures.write(results, Names({}), tmp_path / "figures")
     assert len(drawn) == len(figures.FORMATS)  # another time each, were a layout engine left
+    figures.write(results, Names({}), tmp_path / "figures", formats=["svg"])
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {"forest.svg"}  # not an older report's
 
 
 def test_a_pdf_holds_no_tables_of_shaping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -442,7 +440,7 @@ def test_a_pdf_holds_no_tables_of_shaping(tmp_path: Path, monkeypatch: pytest.Mo
     assert all(b"glyf" in font[:400] and b"GSUB" not in font[:400] for font in fonts)
 
 
-def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
+def test_every_figure_stands_in_three_formats_with_equal_bytes_for_equal_input(tmp_path: Path) -> None:
     spec = {"study": "demo", "title": None, "labels": LABELS}
     made = []
     for attempt in ("a", "b"):
@@ -453,6 +451,12 @@ def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
         made.append({path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()})
     assert made[0] == made[1]
     assert not [path for path in made[0] if ".part" in path.name]
+    drawn = {path.name: data for path, data in made[0].items() if path.parent.name == "figures"}
+    assert set(drawn) == {f"{name}.{extension}" for name in figures.NAMES for extension in figures.FORMATS}
+    for name, data in drawn.items():
+        if name.endswith(".pdf"):
+            assert b"/FontFile2" in data, name  # TrueType embedded: editable text
+            assert b"/Subtype /Type3" not in data, name
 
 
 def test_study_without_costs_or_finished_runs_still_has_its_figures(tmp_path: Path) -> None:

@@ -269,7 +269,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     profiles: dict[tuple[str, str], dict[str, Any]] = {(model, GPU): NO_GPU for model in models}
     profiles["resnet18", CPU] = {"marks": [BUSY], "macs_note": NOTE}
     Tree(results, models, conditions=(CPU, GPU), profiles=profiles).run()
-    step.run({"study": "tiny", "labels": {"resnet18": "ResNet-18"}}, "0" * 16, results)
+    step.run({"study": "tiny", "labels": {"resnet18": "ResNet-18"}, "prints": []}, "0" * 16, results)
     return results / "tiny"
 
 

@@ -29,9 +29,7 @@ ALLOWED = re.compile(r"expected gradients|python \S+|torch \S+|AMD EPYC \S+|bake
 def page(tmp_path_factory) -> str:
     results = tmp_path_factory.mktemp("results")
     report_fixture.write_study(results, probed=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "FORMATS", ("svg",))
-        return step.run(SPEC, "0" * 16, results).read_text(encoding="utf-8")
+    return step.run(SPEC | {"prints": []}, "0" * 16, results).read_text(encoding="utf-8")
 
 
 def names_and_numbers(text: str) -> str:
@@ -157,19 +155,16 @@ def test_no_letter_of_any_figure_is_a_box(tmp_path, capsys, code: language.Code)
     report_fixture.write_study(tmp_path, probed=True)
     results = load(tmp_path / "demo")
     names = Names({"lenet5": "畳み込み網", "none": "拡張なし", "digits": "手書き数字"})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "FORMATS", ("png",))
-        figures.write(results, names, tmp_path / "figures", translator(code, names.labels.values()))
+    figures.write(results, names, tmp_path / "figures", translator(code, names.labels.values()), ["png"])
     assert capsys.readouterr().err == ""
 
 
 def test_a_letter_that_no_font_has_is_named(tmp_path, capsys) -> None:
     report_fixture.write_study(tmp_path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "FORMATS", ("png",))
         patch.setattr(figures, "FIGURES", {"seeds": figures.FIGURES["seeds"]})
         patch.setattr(lettering, "families", lambda: [lettering.LATIN])
-        figures.write(load(tmp_path / "demo"), Names({"lenet5": "網"}), tmp_path / "figures")
+        figures.write(load(tmp_path / "demo"), Names({"lenet5": "網"}), tmp_path / "figures", formats=["png"])
     assert "figures show boxes for 網: " in capsys.readouterr().err
 
 

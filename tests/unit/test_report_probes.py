@@ -21,7 +21,7 @@ def few_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def page(results: Path, **study: Any) -> str:
     write_study(results, **study)
-    return step.run({"study": "demo", "title": None}, CODE, results).read_text(encoding="utf-8")
+    return step.run({"study": "demo", "prints": []}, CODE, results).read_text(encoding="utf-8")
 
 
 def test_robustness_and_faithfulness_have_a_section(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ TINY: dict[str, Any] = {
     "recipes": {"quick": {"epochs": 1, "batch_size": 32, "lr": 1e-3, "weight_decay": 1e-2, "train_images": 100}},
     "seeds": [0, 1],
     "profile": {"min_calls": 3, "min_seconds": 0, "max_batch": 2},
+    "report": {"prints": []},
 }
 
 

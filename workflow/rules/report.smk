@@ -92,7 +92,7 @@ rule report:
         prints=expand(
             f"{layout.STUDY}/figures/{{figure}}.{{format}}",
             figure=FIGURES,
-            format=["png", "pdf"],
+            format=STUDY.report.prints,
             allow_missing=True,
         ),
     log:

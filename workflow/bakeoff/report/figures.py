@@ -6,7 +6,7 @@ A model has one colour and one marker in all of them. Nothing here touches pyplo
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -177,9 +177,15 @@ FIGURES: dict[str, Figure] = {
 NAMES = tuple(FIGURES)
 
 
-def write(results: Results, names: Names, folder: Path, say: Translator | None = None) -> None:
-    """Write all figures to `folder` as svg, png (200 dpi) and pdf, in the language of `say`, else in English. Equal
-    results give equal bytes. A letter that no font has is named on stderr.
+def write(
+    results: Results,
+    names: Names,
+    folder: Path,
+    say: Translator | None = None,
+    formats: Sequence[str] = FORMATS,
+) -> None:
+    """Write all figures to `folder` as svg, png (200 dpi) and pdf, or the `formats` among these, in the language of
+    `say`, else in English. Equal results give equal bytes. A letter that no font has is named on stderr.
     """
     look, say = Look.of(results), say or translator("en")
     style: list[str | dict[str, Any]] = [str(_STYLE), {"font.family": lettering.families()}]
@@ -194,13 +200,15 @@ def write(results: Results, names: Names, folder: Path, say: Translator | None =
             if results.partial:
                 figure.suptitle(words.stamp(results), color="#b00020", fontweight="bold", fontsize=7)
             lettering.translate(figure, say)
-            if engine := figure.get_layout_engine():
+            if figure.axes and (engine := figure.get_layout_engine()):
                 engine.execute(figure)  # once is enough for three formats
             # "none" would leave something in its place, for which savefig draws all twice.
             with matplotlib.rc_context({"figure.constrained_layout.use": False}):
                 figure.set_layout_engine(None)
-                for extension in FORMATS:
+                for extension in formats:
                     with provenance.whole(folder / f"{name}.{extension}") as part:
                         figure.savefig(part, format=extension, metadata=_METADATA[extension])
+            for extension in set(FORMATS).difference(formats):  # else an earlier one would be taken for this report's
+                (folder / f"{name}.{extension}").unlink(missing_ok=True)
     if missing:
         print(lettering.hint(missing), file=sys.stderr)

@@ -14,7 +14,7 @@ Label = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"
 class ReportSettings(BaseModel):
     """`labels`: what tables and figures call a dataset, model, augmentation or recipe instead of its id. `columns`:
     those of the paper's table, ids that `bakeoff columns` lists or ids of metrics; none: the default ones.
-    `language`: of titles, captions and sentences.
+    `language`: of titles, captions and sentences. `prints`: what figures are drawn as besides SVG.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -22,3 +22,4 @@ class ReportSettings(BaseModel):
     labels: dict[Id, Label] = {}
     columns: list[Id] = []
     language: Literal["en", "ja"] = "en"
+    prints: list[Literal["png", "pdf"]] = ["png", "pdf"]

@@ -35,7 +35,7 @@ def run(spec: dict[str, Any], code: str, results: Path = layout.RESULTS) -> Path
     _write(folder / "comparison.md", papers.to_markdown(found, title, every, say=say))
     _write(folder / "comparison.tex", papers.to_latex(found, every))
     _write_tables(found, made, folder / "tables", say)
-    figures.write(found, names, folder / "figures", say)
+    figures.write(found, names, folder / "figures", say, _formats(spec))
     page = folder / "report.html"
     _write(page, html.render(found, names, title, folder / "figures", code, columns, spec.get("files") or [], say))
     return page
@@ -50,6 +50,12 @@ def _translator(code: Code, results: Results, names: set[str]) -> Translator:
         kept.update(matrix.class_names)
     sentences = ((row.values.get("sentence"), row.values.get("sentence_ja")) for row in results.rows)
     return translator(code, kept, {str(english): str(said) for english, said in sentences if english and said})
+
+
+def _formats(spec: dict[str, Any]) -> tuple[str, ...]:
+    """Of the figures; the page shows the first one."""
+    first, *prints = figures.FORMATS
+    return (first, *spec.get("prints", prints))
 
 
 def _write_tables(results: Results, made: list[tabular.Table], folder: Path, say: Translator) -> None:
