@@ -86,6 +86,23 @@ def train_run(digits: Path) -> Callable[..., Path]:
     return run
 
 
+@pytest.fixture(scope="session")
+def deployed(digits: Path, train_run: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of an evaluated run in a results/ of its own, exported (int8 too) into its `export`; not to be changed."""
+    import shutil
+
+    from bakeoff.deploy import export
+    from bakeoff.evaluate import step
+    from bakeoff.provenance import spec_digest
+
+    results = tmp_path_factory.mktemp("deployed") / "results"
+    shutil.copytree(digits, results / "data" / f"digits-{spec_digest(DIGITS)}")
+    run = train_run(results / "runs/digits/lenet5/standard/default-0123456789ab/seed0", epochs=3)
+    step.run({}, run, CODE)
+    export.run(run, run / "export", int8=True)
+    return run
+
+
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call) -> Iterator[Any]:
     """What tests/security shares: at its end no payload has run, and nothing stands beside the working folder."""

@@ -33,21 +33,21 @@ def decode(data: bytes, size: int, channels: int, fit: Fit, max_pixels: int = MA
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             width, height = image.size
             if width * height > max_pixels:
-                raise UserError(_too_large(f"{width:,} x {height:,} = {width * height:,} pixels", max_pixels))
+                raise UserError(f"is {width:,} x {height:,} pixels large; {_most(max_pixels)}")
             image.draft(None, (2 * size, 2 * size))  # of a JPEG, as in data/decode.py: for the same bits
             return np.ascontiguousarray(fitted(image, size, channels, fit).transpose(1, 2, 0))
     except (UserError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # by the header too; Pillow's own limits
-        raise UserError(_too_large("more pixels than any camera makes", max_pixels)) from None
+        raise UserError(f"has too many pixels; {_most(max_pixels)}") from None
     except UnidentifiedImageError:
         raise UserError(f"is no image of a format that is read here ({', '.join(FORMATS)})") from None
     except Exception as error:  # decoders of damaged files have many ways to fail
         raise UserError(f"is damaged: {_sentence(error)}") from None
 
 
-def _too_large(what: str, max_pixels: int) -> str:
-    return f"has {what}, and at most {max_pixels:,} are taken"
+def _most(pixels: int) -> str:
+    return f"at most {pixels:,} in all are taken"
 
 
 def _sentence(error: Exception) -> str:

@@ -34,7 +34,7 @@ def read(run_dir: Path, data: Path | None = None) -> Json:
     if record["status"] != "done":
         raise UserError(f"{path}: this run is {record['status']}: {record['reason']}")
     spec = record["spec"]
-    if "model" not in spec or "normalisation" not in record:
+    if "model" not in spec or not record.get("normalisation"):
         raise UserError(
             f"{path}: {record['model']} is no network (a combination of runs, or a control); "
             "take a run of one of its models"

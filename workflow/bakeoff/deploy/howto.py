@@ -45,6 +45,6 @@ def study(info: Json) -> str:
     head = [f"# Trains {info['name']} again: bakeoff run study.yaml"]
     if "content" in dataset:
         head.append(f"# Add under datasets the path of your images (content {dataset['content'][:12]}): path: ...")
-    if isinstance(settings["recipe"]["weights"], dict):
+    if settings["recipe"].get("weights", "").startswith("sha256:"):
         head.append("# The initial weights are a file of one's own, known here by its sha256: put its path there.")
     return "\n".join(head) + "\n" + yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
