@@ -81,6 +81,7 @@ COMMANDS = {
     "bakeoff.problems",
     "bakeoff.profile.describe",
     "bakeoff.requirements",
+    "bakeoff.scale",
     "bakeoff.stages",
     "bakeoff.status",
     "bakeoff.store",

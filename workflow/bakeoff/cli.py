@@ -29,7 +29,7 @@ from bakeoff.commands import (
     verify,
     watch,
 )
-from bakeoff.commands.options import DEFAULT_STUDY, Code
+from bakeoff.commands.options import DEFAULT_STUDY, Code, Scale
 from bakeoff.errors import UserError
 from bakeoff.provenance import Json, at_path, parse_spec, read_record
 
@@ -290,6 +290,7 @@ def report(
     study: Annotated[Path, typer.Argument(help="Study file; without --spec.")] = DEFAULT_STUDY,
     spec: Annotated[str | None, typer.Option(help="The step's settings; the rule hands them over.")] = None,
     code: Code = None,
+    scale: Scale = None,
     partial: Annotated[bool, typer.Option("--partial", help="Of what `compare --partial` compared.")] = False,
 ) -> None:
     """Render tables, figures and report.html of a comparison."""
@@ -301,7 +302,7 @@ def report(
         from bakeoff.study import load
 
         files = [] if study == DEFAULT_STUDY else [study.as_posix()]
-        settings = Grid(load(study)).report_spec | {"files": files, "partial": partial}
+        settings = Grid(load(study, scale)).report_spec | {"files": files, "partial": partial}
     else:
         settings = parse_spec(spec)
     print(step.run(settings, code or stages.report()))

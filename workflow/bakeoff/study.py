@@ -20,7 +20,7 @@ from pydantic import (
     ValidationError,
 )
 
-from bakeoff import requirements, store, studyfile
+from bakeoff import requirements, scale, store, studyfile
 from bakeoff.compare.spec import CompareSettings, Comparison, Expression, Reference, Requirements
 from bakeoff.entries import (
     Augmentation,
@@ -95,9 +95,12 @@ def _default_questions(first_model: str) -> list[Comparison]:
     return [Comparison(factor="model", baseline=first_model)]
 
 
-def load(path: Path) -> Study:
-    """Read and check a study file. Raises UserError with every problem of it, one a line."""
-    return check(studyfile.read(path))
+def load(path: Path, of: scale.Scale | None = None) -> Study:
+    """Read and check a study file, or its small version. Raises UserError with every problem of it, one a line."""
+    document = studyfile.read(path)
+    if of:
+        document.data["scale"] = of
+    return check(document)
 
 
 def load_workflow(configfiles: Iterable[Path], overrides: Mapping[str, Any], default: Path) -> Study:
@@ -110,23 +113,19 @@ def load_workflow(configfiles: Iterable[Path], overrides: Mapping[str, Any], def
     data: dict[str, Any] = {}
     places: dict[KeyPath, str] = {}
     for document in documents:
-        _merge(data, document.data)
+        scale.merge(data, document.data)
         places |= document.places
     return check(Document(documents[-1].source, data, places))
 
 
-def _merge(data: dict[str, Any], changes: Mapping[str, Any]) -> None:
-    for key, value in changes.items():
-        if isinstance(value, Mapping) and isinstance(data.get(key), dict):
-            _merge(data[key], value)
-        else:
-            data[key] = value
-
-
 def check(document: Document) -> Study:
-    """Check the data of a study file against the model above, and its parts against each other."""
+    """Check the data of a study file against the model above, and its parts against each other; where it asks for its
+    small version, those of that version.
+    """
+    whole = document.data
+    document, problems = scale.chosen(document, list(Study.model_fields))
     data = document.data
-    problems = list(_unknown_keys(data))
+    problems += _unknown_keys(data)
     parts: dict[str, Any] = {}
     for key, field in Study.model_fields.items():
         if key not in data:
@@ -147,8 +146,22 @@ def check(document: Document) -> Study:
         problems.append((("results_store",), text))
     problems += _shap_problems(parts)
     problems += _cross_problems(parts)
+    if whole.get("scale") == "small":
+        problems += scale.other_grid(_names(whole), _names(data))
     report(document, problems)
     return Study.model_validate_json(json.dumps(data), strict=True)
+
+
+def _names(data: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The names on the axes of the grid, of those that are well formed."""
+    names = {}
+    for key in scale.GRID:
+        try:
+            values = _adapter(key).validate_json(json.dumps(data[key]), strict=True)
+        except (KeyError, ValidationError):  # told where it belongs
+            continue
+        names[key] = list(values) if isinstance(values, dict) else [entry.name for entry in values]
+    return names
 
 
 def _adapter(key: str) -> TypeAdapter[Any]:
@@ -169,9 +182,10 @@ def _keys_at(annotation: Any, path: KeyPath) -> list[str]:
 
 
 def _unknown_keys(data: Mapping[str, Any]) -> Iterator[Problem]:
+    known = [*Study.model_fields, *scale.KEYS]
     for key in data:
-        if key not in Study.model_fields:
-            yield (key,), f"no such key; {nearest(key, Study.model_fields.keys(), 'the keys are')}"
+        if key not in known:
+            yield (key,), f"no such key; {nearest(key, known, 'the keys are')}"
 
 
 def _source_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
@@ -401,4 +415,4 @@ def places(axes: Mapping[str, list[Any]], exclusions: Iterable[Exclusion]) -> It
 
 def json_schema() -> dict[str, Any]:
     """The JSON schema of study files, for editors; `workflow/study.schema.json` holds it."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Study.model_json_schema()}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **scale.in_schema(Study.model_json_schema())}

@@ -70,12 +70,15 @@ def _default_studies() -> list[Path]:
 
 
 def _unused(studies: list[Path]) -> list[Waste]:
-    """A study that cannot be read stops it all: what it asks for would be taken for unused."""
+    """A study that cannot be read stops it all: what it asks for would be taken for unused. So does its small version,
+    which asks for runs too.
+    """
     from bakeoff import clean as cleaning
     from bakeoff.grid import Grid
+    from bakeoff.scale import versions
     from bakeoff.study import load
 
-    return cleaning.unused([Grid(load(path)) for path in studies])
+    return cleaning.unused([Grid(load(path, of)) for path in studies for of in versions(path)])
 
 
 def _refuse_while_running() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bakeoff.commands.options import DEFAULT_STUDY, AsJson, Code
+from bakeoff.commands.options import DEFAULT_STUDY, AsJson, Code, Scale
 from bakeoff.errors import UserError
 from bakeoff.provenance import Json, code_digest, parse_spec
 
@@ -33,6 +33,7 @@ def compare(
     ] = None,
     spec: Annotated[str | None, typer.Option(help="The step's settings; the rule hands them over.")] = None,
     code: Code = None,
+    scale: Scale = None,
     partial: Annotated[
         bool, typer.Option("--partial", help="Of a study: compare what is there; the tables say what is missing.")
     ] = False,
@@ -88,8 +89,10 @@ def compare(
         given = [name for name, value in options.items() if value is not None]
         if given:
             raise UserError(f"--{given[0]}: is for scores made elsewhere; a study has its settings in its file")
-        _of_study(source or DEFAULT_STUDY, spec, code, partial)
+        _of_study(source or DEFAULT_STUDY, scale, spec, code, partial)
         return
+    if scale:
+        raise UserError("--scale: is for studies")
     if partial:
         raise UserError("--partial: is for studies; of scores, what is missing is counted and said")
     from bakeoff.compare.outside import Request
@@ -119,7 +122,7 @@ def _numbers(text: str | None, option: str) -> list[float] | None:
         raise UserError(f"{option}: {text!r} is no list of numbers such as 0.05,0.01") from None
 
 
-def _of_study(study: Path, spec: str | None, code: str | None, partial: bool) -> None:
+def _of_study(study: Path, scale: Scale, spec: str | None, code: str | None, partial: bool) -> None:
     from bakeoff import stages
     from bakeoff.compare import step
 
@@ -127,7 +130,7 @@ def _of_study(study: Path, spec: str | None, code: str | None, partial: bool) ->
         from bakeoff.grid import Grid
         from bakeoff.study import load
 
-        settings = Grid(load(study)).compare_spec(partial)
+        settings = Grid(load(study, scale)).compare_spec(partial)
     else:
         settings = parse_spec(spec)
     step.run(settings, code or stages.compare())

@@ -12,7 +12,7 @@ import typer
 
 from bakeoff.commands import checks, plan
 from bakeoff.commands.checks import Check
-from bakeoff.commands.options import DEFAULT_STUDY, AsJson
+from bakeoff.commands.options import DEFAULT_STUDY, AsJson, Scale
 from bakeoff.commands.units import counted
 from bakeoff.errors import UserError
 
@@ -20,10 +20,10 @@ _SIGNS = {"ok": "ok     ", "warning": "warning", "problem": "PROBLEM"}
 Study = Annotated[Path | None, typer.Argument(help="Study file; default: config.yaml, where there is one.")]
 
 
-def doctor(study: Study = None, as_json: AsJson = False) -> None:
+def doctor(study: Study = None, scale: Scale = None, as_json: AsJson = False) -> None:
     """Check Python, torch, GPU, memory, disk, fonts, rights and data for a study; exit status 1 for a problem."""
     found = []
-    for check in examine(study):
+    for check in examine(study, scale):
         found.append(check)
         if not as_json:
             print(describe(check), flush=True)  # one after another: torch takes its time
@@ -42,7 +42,7 @@ def describe(check: Check) -> str:
     return line if check.state == "ok" or not check.remedy else f"{line}\n         -> {check.remedy}"
 
 
-def examine(study: Path | None) -> Iterator[Check]:
+def examine(study: Path | None, scale: Scale = None) -> Iterator[Check]:
     """All checks, the study's among them where it can be read."""
     from bakeoff.grid import Grid
     from bakeoff.study import load
@@ -50,7 +50,7 @@ def examine(study: Path | None) -> Iterator[Check]:
     path = study or (DEFAULT_STUDY if DEFAULT_STUDY.is_file() else None)
     grid, fault = None, None
     try:
-        grid = Grid(load(path)) if path else None
+        grid = Grid(load(path, scale)) if path else None
     except UserError as error:
         fault = str(error)
     yield checks.python()

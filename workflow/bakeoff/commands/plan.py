@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bakeoff.commands.options import DEFAULT_STUDY, AsJson, StudyFile
+from bakeoff.commands.options import DEFAULT_STUDY, AsJson, Scale, StudyFile
 from bakeoff.commands.units import counted, duration, size
 
 if TYPE_CHECKING:
@@ -30,12 +30,18 @@ Cores = Annotated[int | None, typer.Option(help="CPU cores that snakemake may us
 Gpus = Annotated[int, typer.Option(help="GPUs that snakemake may use (--resources gpu=N).", min=1)]
 
 
-def plan(study: StudyFile = DEFAULT_STUDY, cores: Cores = None, gpus: Gpus = 1, as_json: AsJson = False) -> None:
+def plan(
+    study: StudyFile = DEFAULT_STUDY,
+    scale: Scale = None,
+    cores: Cores = None,
+    gpus: Gpus = 1,
+    as_json: AsJson = False,
+) -> None:
     """Print what is to do, what is cached and why, and the time, GPU hours and disk that it will take."""
     from bakeoff.grid import Grid
     from bakeoff.study import load
 
-    made = make(Grid(load(study)), cores, gpus)
+    made = make(Grid(load(study, scale)), cores, gpus)
     print(json.dumps(made.as_json(), indent=1) if as_json else made.describe())
 
 

@@ -17,7 +17,7 @@ import typer
 
 from bakeoff import lock
 from bakeoff.commands import news
-from bakeoff.commands.options import DEFAULT_STUDY, StudyFile
+from bakeoff.commands.options import DEFAULT_STUDY, Scale, StudyFile
 from bakeoff.commands.watch import Watcher
 from bakeoff.provenance import PACKAGE
 
@@ -36,12 +36,12 @@ _SECONDS = 2.0
 _NO_LOCK = {"-n", "--dry-run", "--dryrun", "--nolock"}
 
 
-def run(context: typer.Context, study: StudyFile = DEFAULT_STUDY) -> None:
+def run(context: typer.Context, study: StudyFile = DEFAULT_STUDY, scale: Scale = None) -> None:
     """Run a study that one need not trust: it is read as plain data. Further arguments go to snakemake."""
     from bakeoff.study import load
     from bakeoff.studyfile import write
 
-    loaded = load(study)
+    loaded = load(study, scale)
     plain = write(
         loaded.model_dump(mode="json", exclude_unset=True), Path(".snakemake") / "studies" / f"{loaded.study}.json"
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bakeoff.commands.options import DEFAULT_STUDY, AsJson, StudyFile
+from bakeoff.commands.options import DEFAULT_STUDY, AsJson, Scale, StudyFile
 from bakeoff.commands.plan import STEPS, means_of, seconds_left
 from bakeoff.commands.units import counted, duration
 
@@ -29,6 +29,7 @@ SHOWN = 8
 
 def watch(
     study: StudyFile = DEFAULT_STUDY,
+    scale: Scale = None,
     once: Annotated[bool, typer.Option(help="Print it once; so too where there is no terminal.")] = False,
     interval: Annotated[float, typer.Option(help="Seconds between looks.", min=0.2)] = 2.0,
     as_json: AsJson = False,
@@ -37,7 +38,7 @@ def watch(
     from bakeoff.grid import Grid
     from bakeoff.study import load
 
-    watcher = Watcher(Grid(load(study)))
+    watcher = Watcher(Grid(load(study, scale)))
     if as_json:
         print(json.dumps(watcher.look().as_json(), indent=1))
     elif once or not sys.stdout.isatty():
