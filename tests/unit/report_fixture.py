@@ -73,6 +73,8 @@ def write_study(
         "correction": "holm",
         "rows": rows,
         "references": [],
+        "gates": [],
+        "recommendation": [],
         "cells": cells,
         "frontiers": [
             _frontier(dataset, augmentation, cost, rows)

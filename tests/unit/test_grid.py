@@ -118,6 +118,7 @@ def specs(of: Grid) -> dict[str, Any]:
         pytest.param({"compare": {"correction": "bh"}}, {"compare"}, id="correction"),
         pytest.param({"comparisons": [{"baseline": "tiny_cnn"}]}, {"compare"}, id="baseline"),
         pytest.param({"comparisons": [{"baseline": "lenet5"}]}, set(), id="default question asked"),
+        pytest.param({"requirements": ["accuracy >= 0.9", "size_mb < 100"]}, {"compare"}, id="requirements"),
         pytest.param({"title": "Other"}, {"report"}, id="title"),
         pytest.param({"report": {"labels": {"lenet5": "LeNet-5"}}}, {"report"}, id="labels"),
         pytest.param({"seeds": [0, 1, 2, 3]}, {"compare"}, id="another seed"),

@@ -127,6 +127,37 @@ BROKEN = {
         GOOD + "evaluate: {metrics: [acc]}\n",
         [":4: evaluate.metrics: no such metric: acc; there are accuracy, "],
     ),
+    "no requirement": (
+        GOOD + "requirements: [accuracy = 0.9]\n",
+        [":4: requirements[0]: 'accuracy = 0.9' is no requirement; write accuracy >= 0.9, or latency_ms_p95 < 100"],
+    ),
+    "requirement in per cent": (
+        GOOD + "requirements:\n- size_mb < 10\n- accuracy >= 90 %\n",
+        [":6: requirements[1]: 'accuracy >= 90 %' is no requirement; columns have no %: 90 % of a fraction is"],
+    ),
+    "requirements of what is not there": (
+        GOOD + "requirements: {must: [top1 >= 0.9, latency_ms < 3, mcc >= 0.5]}\nevaluate: {metrics: [accuracy]}\n",
+        [
+            "must[0]: 'top1 >= 0.9': top1 is neither a metric nor a cost; did you mean accuracy?",
+            "must[1]: 'latency_ms < 3': latency_ms is neither a metric nor a cost; did you mean latency_ms_p",
+            "must[2]: 'mcc >= 0.5': mcc is a metric that this study does not evaluate",
+        ],
+    ),
+    "requirements that were not meant": (
+        GOOD
+        + "requirements: [accuracy <= 0.9, throughput < 3, accuracy > 90, params < 9 on gpu, throughput > 9 on x]\n",
+        [
+            "requirements[0]: 'accuracy <= 0.9': accuracy is better when it is larger; write > or >=",
+            "requirements[1]: 'throughput < 3': throughput is better when it is larger; write > or >=",
+            "requirements[2]: 'accuracy > 90': 90 is out of the range of accuracy; 90 % is written 0.9",
+            "requirements[3]: 'params < 9 on gpu': params is the same under every condition; leave `on gpu` out",
+            "requirements[4]: 'throughput > 9 on x': on x: is no condition of profile:; the study has auto, 1 thread",
+        ],
+    ),
+    "preference that is no cost": (
+        GOOD + "requirements: {must: [size_mb < 9], prefer: latency}\n",
+        ["requirements.prefer: 'latency' must be 'macs', 'params'"],
+    ),
     "metric not evaluated": (
         GOOD + "evaluate: {metrics: [macro_f1]}\n",
         ["compare.metric: 'accuracy' is not among the metrics evaluated; there are macro_f1"],

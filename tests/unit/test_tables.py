@@ -124,7 +124,7 @@ def test_every_column_can_be_made_and_is_explained(tmp_path: Path) -> None:
         "p_wilcoxon": 0.06, "p_welch": 0.02, "p_nb": 0.03, "images_p": 0.0001, "rel_err_reduction": -0.123,
         "seed_correlation": 0.5, "seeds_for_rope": 12, "seeds_for_observed": 4, "images_for_rope": 9000, "p_best": 0.7,
         "dominated_by": {"lenet5": 0.93}, "trainable_params": 61_706, "activations": 9000, "train_memory_mb": 9.0,
-        "joules_per_image": 0.01,
+        "joules_per_image": 0.01, "gate": "pass",
     }  # fmt: skip
 
     def full(record: dict[str, Any]) -> None:

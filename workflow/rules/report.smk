@@ -36,6 +36,8 @@ TABLES = [
 ]
 # As the report's commands name them: as they were given, seen from here.
 STUDY_FILES = [os.path.relpath(path) for path in workflow.config_settings.configfiles]
+if workflow.config_settings.config.get("scale") == "small":
+    STUDY_FILES = [*(STUDY_FILES or ["config.yaml"]), "--config", "scale=small"]
 FORMATS = {"html": "HTML", "csv": "CSV", "tex": "LaTeX"}
 
 
@@ -78,6 +80,25 @@ rule report:
             f"{layout.STUDY}/tables/{question}/{dataset}.{format}"
             for question, dataset in TABLES
             for format in ("md", "json")
+        ]
+        + [
+            f"{layout.STUDY}/tables/gates.{format}"
+            for format in ("md", "json")
+            if STUDY.requirements
+        ],
+        gates=[
+            report(
+                f"{layout.STUDY}/tables/gates.{format}",
+                category="Tables",
+                caption="../report/gates.rst",
+                labels={
+                    "table": "requirements",
+                    "data set": "all",
+                    "format": FORMATS[format],
+                },
+            )
+            for format in FORMATS
+            if STUDY.requirements
         ],
         preview=f"{layout.STUDY}/tables/preview.tex",
         figures=[

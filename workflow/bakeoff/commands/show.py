@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bakeoff.commands.options import DEFAULT_STUDY, StudyFile
+from bakeoff.commands.options import DEFAULT_STUDY, Scale, StudyFile
 from bakeoff.errors import UserError
 from bakeoff.spreadsheet import as_text
 
@@ -23,12 +23,13 @@ Format = Literal["table", "plain", "md", "csv"]
 
 def show(
     study: StudyFile = DEFAULT_STUDY,
+    scale: Scale = None,
     format: Annotated[Format, typer.Option(help="table for eyes, plain without wrapping, md, or csv.")] = "table",
 ) -> None:
     """Print the tables of a study's results, with what their marks mean."""
     from bakeoff.study import load
 
-    loaded = load(study)
+    loaded = load(study, scale)
     found = tables(loaded)
     if found is None:
         raise UserError(_why_not(loaded, study))
@@ -40,11 +41,13 @@ def tables(study: Study, results: Path = Path("results")) -> list[Table] | None:
     folder = results / study.study
     if not (folder / "comparison.json").is_file():
         return None
-    from bakeoff.report import load
+    from bakeoff.report import gates, load
     from bakeoff.report.tables import paper
     from bakeoff.report.text import Names
 
-    return paper(load.load(folder), Names(study.report.labels))
+    found, names = load.load(folder), Names(study.report.labels)
+    asked = gates.table(found.gates, names)
+    return [*paper(found, names), *([asked] if asked else [])]
 
 
 def render(found: list[Table], format: Format, width: int | None = None) -> str:

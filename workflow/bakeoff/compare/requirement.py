@@ -51,7 +51,7 @@ class Requirement:
         words = " ".join(text.split())
         match = _FORM.fullmatch(words)
         if match is None:
-            per_cent = _FORM.fullmatch(words.replace("%", "")) if "%" in words else None
+            per_cent = _FORM.fullmatch(words.replace("%", "").strip()) if "%" in words else None
             hint = "; columns have no %: 90 % of a fraction is written 0.9" if per_cent else f"; write {_EXAMPLE}"
             raise ValueError(f"is no requirement{hint}")
         bound = float(match["bound"])

@@ -273,6 +273,10 @@ _SCORES = {
     "verdict": Kind(
         "better, worse, equivalent, inconclusive, not testable", _text("Verdict", words.verdict, left=True)
     ),
+    "gate": Kind(
+        "whether it meets the study's requirements: pass, fail or undecided",
+        _text("Requirements", lambda row: row.values.get("gate") or NONE, left=True),
+    ),
     "train_seconds": Kind("mean time of a training", _value("Training", "train_seconds", _three, "s")),
 }
 _DIFFERENCES = {

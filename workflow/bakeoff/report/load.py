@@ -14,10 +14,12 @@ from bakeoff.errors import Refused
 from bakeoff.report import across as datasets
 from bakeoff.report import diagnosed
 from bakeoff.report import factorial as factors
+from bakeoff.report import gates as requirements
 from bakeoff.report import ledger as ledgers
 from bakeoff.report.across import Across
 from bakeoff.report.diagnosed import Diagnostics, take
 from bakeoff.report.factorial import View
+from bakeoff.report.gates import Gates
 
 AXES = ("dataset", "model", "augmentation", "recipe")
 
@@ -293,6 +295,7 @@ class Results:
     references: list[Reference]
     cells: list[Cell]
     costs: list[Cost]
+    gates: Gates
     frontiers: list[Frontier]
     across: list[Across]
     factorial: list[View]
@@ -359,6 +362,7 @@ def _results(
         references=[take(Reference, reference) for reference in record["references"]],
         cells=[_cell(cell, missing_seeds) for cell in record["cells"]],
         costs=[take(Cost, cost) for cost in record["costs"]],
+        gates=requirements.read(record["gates"], record["recommendation"]),
         frontiers=[_frontier(entry) for entry in record["frontiers"]],
         across=datasets.read(record["across"]),
         factorial=factors.read(record["factorial"]),

@@ -7,7 +7,7 @@ from typing import Any
 
 from bakeoff import layout, provenance
 from bakeoff.errors import UserError
-from bakeoff.report import figures, html, latex, papers, tables, tabular, words
+from bakeoff.report import figures, gates, html, latex, papers, tables, tabular, words
 from bakeoff.report.language import Code, Translator, translator
 from bakeoff.report.load import Results, load
 from bakeoff.report.text import Names
@@ -31,10 +31,11 @@ def run(spec: dict[str, Any], code: str, results: Path = layout.RESULTS) -> Path
     columns = spec.get("columns") or []
     made = [say.table(table) for table in tables.paper(found, names, columns)]
     published = tables.references(found, names)
-    every = [*made, say.table(published)] if published else made
+    asked = gates.table(found.gates, names)
+    every = [*made, *(say.table(table) for table in (asked, published) if table)]
     _write(folder / "comparison.md", papers.to_markdown(found, title, every, say=say))
     _write(folder / "comparison.tex", papers.to_latex(found, every))
-    _write_tables(found, made, folder / "tables", say)
+    _write_tables(found, made, say.table(asked) if asked else None, folder / "tables", say)
     figures.write(found, names, folder / "figures", say, _formats(spec))
     page = folder / "report.html"
     _write(page, html.render(found, names, title, folder / "figures", code, columns, spec.get("files") or [], say))
@@ -48,7 +49,9 @@ def _translator(code: Code, results: Results, names: set[str]) -> Translator:
         kept.update((cell.dataset, cell.model, cell.augmentation, cell.recipe))
     for matrix in results.confusion:
         kept.update(matrix.class_names)
-    sentences = ((row.values.get("sentence"), row.values.get("sentence_ja")) for row in results.rows)
+    kept.update(check.requirement for candidate in results.gates.candidates[:1] for check in candidate.checks)
+    sentences = [(row.values.get("sentence"), row.values.get("sentence_ja")) for row in results.rows]
+    sentences += [(advice.sentence, advice.sentence_ja) for advice in results.gates.advice]
     return translator(code, kept, {str(english): str(said) for english, said in sentences if english and said})
 
 
@@ -58,13 +61,16 @@ def _formats(spec: dict[str, Any]) -> tuple[str, ...]:
     return (first, *spec.get("prints", prints))
 
 
-def _write_tables(results: Results, made: list[tabular.Table], folder: Path, say: Translator) -> None:
-    """Each table of its own in every format, as {comparison}/{dataset}.{format}, and preview.tex, which prints them
-    all. Tables of questions that are no longer asked go.
+def _write_tables(
+    results: Results, made: list[tabular.Table], asked: tabular.Table | None, folder: Path, say: Translator
+) -> None:
+    """Each table of its own in every format, as {comparison}/{dataset}.{format}, that of the requirements as
+    gates.{format}, and preview.tex, which prints them all. Tables of what is no longer asked go.
     """
     written: list[Path] = []
-    for rows, table in zip(words.by_question(results), made, strict=True):
-        place = folder / rows[0].comparison
+    places = [Path(rows[0].comparison, rows[0].dataset) for rows in words.by_question(results)]
+    wanted = [*zip(places, made, strict=True), *([(Path("gates"), asked)] if asked else [])]
+    for place, table in wanted:
         formats = {
             "md": tabular.to_markdown(table),
             "csv": tabular.to_csv(table, say("Group")),
@@ -73,12 +79,12 @@ def _write_tables(results: Results, made: list[tabular.Table], folder: Path, say
             "tex": latex.to_latex(table, results.study),
         }
         for extension, text in formats.items():
-            path = place / f"{rows[0].dataset}.{extension}"
+            path = folder / place.parent / f"{place.name}.{extension}"
             _write(path, text)
             written.append(path)
     inputs = [path.relative_to(folder).as_posix() for path in written if path.suffix == ".tex"]
     _write(folder / "preview.tex", latex.document(inputs))
-    for path in set(folder.glob("*/*")).difference(written):
+    for path in {*folder.glob("*/*"), *folder.glob("gates.*")}.difference(written):
         path.unlink()
 
 
