@@ -30,7 +30,9 @@ def study(info: Json) -> str:
     """A study file that trains this very run, but for files of the user's own: their paths are in no record."""
     dataset, settings = info["data"]["settings"], info["settings"]
     entry = {"name": dataset["name"], "source": dataset["source"], **dataset["settings"], **dataset.get("options", {})}
-    model, policy = settings["model"], settings["augmentation"]
+    model, policy, recipe = settings["model"], settings["augmentation"], dict(settings["recipe"])
+    if recipe.get("phases"):
+        del recipe["epochs"]  # which those of the phases are
     document: dict[str, Any] = {
         "study": "again",
         "device": info["training"]["asked_device"],
@@ -38,13 +40,13 @@ def study(info: Json) -> str:
         "datasets": [entry],
         "models": [{"name": model["name"], "builder": model["builder"], **model["options"]}],
         "augmentations": [{"name": info["augmentation"], "policy": policy["policy"], **policy["options"]}],
-        "recipes": {info["recipe"]: settings["recipe"]},
+        "recipes": {info["recipe"]: recipe},
         "seeds": [info["seed"]],
         "train": {"seeds_together": info["training"]["seeds_together"]},
     }
     head = [f"# Trains {info['name']} again: bakeoff run study.yaml"]
     if "content" in dataset:
         head.append(f"# Add under datasets the path of your images (content {dataset['content'][:12]}): path: ...")
-    if settings["recipe"].get("weights", "").startswith("sha256:"):
+    if recipe.get("weights", "").startswith("sha256:"):
         head.append("# The initial weights are a file of one's own, known here by its sha256: put its path there.")
     return "\n".join(head) + "\n" + yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
