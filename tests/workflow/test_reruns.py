@@ -146,6 +146,16 @@ def test_alpha(done: Checkout) -> None:
     expect(done.snakemake(done.study(compare={"alpha": [0.1]})), SUMMARY)
 
 
+def test_requirements(done: Checkout) -> None:
+    outcome = done.snakemake(done.study(requirements=["accuracy >= 0.01", "size_mb < 0.001"]))
+    expect(outcome, SUMMARY)
+    assert "none of 2 candidates meets every requirement" in " ".join(outcome.text.split())
+    tables = done.folder / "results/tiny/tables"
+    assert sorted(path.suffix for path in tables.glob("gates.*")) == [".csv", ".html", ".json", ".md", ".tex"]
+    expect(done.snakemake(done.study()), SUMMARY)
+    assert not list(tables.glob("gates.*"))
+
+
 def test_new_seed(done: Checkout) -> None:
     expect(done.snakemake(done.study(seeds=[0, 1, 2])), trained(seeds=(2,)) + SUMMARY)
 
