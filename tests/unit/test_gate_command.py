@@ -36,7 +36,7 @@ def compared(tree: Tree, *must: str) -> None:
     ("must", "status", "words"),
     [
         (["accuracy >= 0.9"], 0, "resnet18 is recommended: of 2 candidates it alone is shown"),
-        (["accuracy >= 0.9", "size_mb < 0.01"], 1, "accuracy >= 0.9 stops lenet5, size_mb < 0.01 stops resnet18"),
+        (["accuracy >= 0.9", "size_mb < 0.01"], 1, "accuracy >= 0.9 stops lenet5; size_mb < 0.01 stops resnet18"),
         (["accuracy >= 0.979"], 2, "accuracy >= 0.979 is undecided for resnet18"),
     ],
 )

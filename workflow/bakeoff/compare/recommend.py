@@ -174,8 +174,8 @@ def _sentence(
     unmet = [check for check in nearest["checks"] if check["verdict"] != "pass"]
     parts = {
         "c": _name(nearest, candidates, language),
-        "stops": language.comma.join(_stops(gate, language)),
-        "what": language.comma.join(_shown(check, language) for check in unmet),
+        "stops": language.phrases["gate_between"].join(_stops(gate, language)),
+        "what": language.phrases["gate_between"].join(_shown(check, language) for check in unmet),
     }
     return language.phrases["gate_open" if undecided else "gate_fail"].format(**common, **parts)
 
@@ -199,18 +199,23 @@ def _stops(gate: Json, language: Language) -> list[str]:
     found = []
     for i, requirement in enumerate(gate["requirements"]):
         for verdict, phrase in (("fail", "gate_stops"), ("undecided", "gate_leaves")):
-            of = [c for c in gate["candidates"] if c["checks"][i]["verdict"] == verdict]
+            of = [candidate for candidate in gate["candidates"] if candidate["checks"][i]["verdict"] == verdict]
             if of:
-                names = language.comma.join(_name(c, gate["candidates"], language) for c in of[:_NAMED])
-                more = language.phrases["gate_more"].format(n=len(of) - _NAMED) if len(of) > _NAMED else ""
-                found.append(language.phrases[phrase].format(r=requirement, names=names + more))
+                found.append(language.phrases[phrase].format(r=requirement, names=_named(of, gate, language)))
     return found
+
+
+def _named(of: Sequence[Json], gate: Json, language: Language) -> str:
+    if len(of) == len(gate["candidates"]) > 1:
+        return language.phrases["gate_all"]
+    names = language.comma.join(_name(candidate, gate["candidates"], language) for candidate in of[:_NAMED])
+    return names + (language.phrases["gate_more"].format(n=len(of) - _NAMED) if len(of) > _NAMED else "")
 
 
 def _shown(check: Json, language: Language) -> str:
     interval = None if check["lo"] is None or check["lo"] == check["hi"] else (check["lo"], check["hi"])
     value = _amount(check["value"], interval, check["unit"], language)
-    return f"{language.metrics.get(check['column'], check['column'])} {value}"
+    return language.metrics.get(check["column"], check["column"]) + language.phrases["gate_is"] + value
 
 
 def _amount(value: float | None, interval: tuple[float, float] | None, unit: str | None, language: Language) -> str:
