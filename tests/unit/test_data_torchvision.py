@@ -18,7 +18,7 @@ from study_fixture import grid
 
 from bakeoff.data import registry, step
 from bakeoff.data.library import torchvision as library
-from bakeoff.data.sources import squares
+from bakeoff.data.sources import nine_cells, squares
 from bakeoff.data.torchsets import open_set, parameters
 from bakeoff.errors import UserError
 from bakeoff.provenance import Json, read_record
@@ -233,3 +233,36 @@ def test_the_seed_and_the_options_make_other_squares(tmp_path: Path) -> None:
 def test_impossible_squares_are_refused(options: dict[str, int]) -> None:
     with pytest.raises(UserError, match=r"datasets\[0\]: (classes|images): [0-9]+ must be"):
         grid(datasets=[{"name": "squares", **options}])
+
+
+# --- nine cells
+
+
+def test_nine_cells_are_the_same_on_every_machine() -> None:
+    """The digest was made once; whoever changes it makes other images of the same settings."""
+    drawn = np.stack([nine_cells.draw(label, f"bakeoff nine cells 0 train {label}") for label in range(9)])
+    assert (
+        hashlib.sha256(drawn.tobytes()).hexdigest()
+        == "1c3f7edc3c79fc0428075a297eac82f1416adb35705355acbdb6b3bb679e5f52"
+    )
+
+
+def test_a_square_lies_in_its_cell_whole() -> None:
+    places = set()
+    for i in range(360):
+        image = nine_cells.draw(i % 9, str(i))
+        square = np.argwhere((image == 0) | (image == 255))
+        assert len(square) == 36
+        (top, left), (bottom, right) = square.min(axis=0), square.max(axis=0)
+        assert (bottom - top, right - left) == (5, 5)
+        cell = [np.searchsorted(nine_cells.EDGES, edge, "right") - 1 for edge in (top, bottom, left, right)]
+        assert cell == [i % 9 // 3] * 2 + [i % 9 % 3] * 2
+        places.add((top, left, int(image[top, left])))
+    assert len(places) > 250  # of 2 x 17 x 17
+
+
+def test_more_images_leave_the_first_ones_as_they_are() -> None:
+    few, many = (nine_cells.load(Path(), images=n, val_images=9, test_images=9) for n in (20, 30))
+    assert np.array_equal(few.train.pixels, many.train.pixels[:20])
+    assert few.test is not None
+    assert not {image.tobytes() for image in few.test.pixels} & {image.tobytes() for image in few.train.pixels}

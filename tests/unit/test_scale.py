@@ -57,6 +57,7 @@ def test_snakemake_and_the_commands_mean_the_same(tmp_path: Path, call: Call, mo
         ({"small": {"modles": []}}, "small.modles: no such key; did you mean models"),
         ({"small": {"study": "x"}}, "small.study: no such key"),
         ({"small": {"models": ["lenet5"]}, "scale": "small"}, "models: small: must have the names of the full study: "),
+        ({"small": {"datasets": ["digits", "mnist"]}, "scale": "small"}, "datasets: small: must be as many as in "),
         ({"small": {"recipes": {"b": {}}}, "scale": "small"}, "recipes: small: must have the names"),
         ({"small": {"recipes": {"default": {"epochs": 0}}}, "scale": "small"}, "recipes.default.epochs: 0 must be "),
     ],

@@ -119,11 +119,17 @@ def told(checkout: Checkout, *arguments: str) -> str:
     ).stdout
 
 
-@pytest.mark.parametrize("study", sorted(path.name for path in (ROOT / "studies").glob("*.yaml")))
-def test_every_study_plans(study: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("study", "runs", "options"),
+    [("fast_path", 10, []), ("schedules", 120, []), ("squares", 130, ["--config", "scale=small"])],
+)
+def test_studies_plan(study: str, runs: int, options: list[str], tmp_path: Path) -> None:
+    """As tests/unit/test_studies.py says of every one of them, faster."""
     checkout = Checkout.fresh(tmp_path / "checkout")
-    outcome = checkout.snakemake(ROOT / "studies" / study, "--dry-run")
+    outcome = checkout.snakemake(ROOT / "studies" / f"{study}.yaml", "--dry-run", *options)
     assert outcome.status == 0, outcome.text
+    assert sum(n for job, n in outcome.jobs.items() if job.startswith("evaluate")) == runs
+    assert ("results/squares-small/report.html" in outcome.text) == bool(options)
     assert outcome.jobs["report"] == 1
 
 

@@ -13,7 +13,7 @@ from bakeoff.cells import Cell, Combined, combined_cells
 from bakeoff.datasets import Datasets
 from bakeoff.entries import AugmentationEntry, ModelEntry
 from bakeoff.errors import Refused, UserError
-from bakeoff.models import initial, registry
+from bakeoff.models import initial, packaged, registry
 from bakeoff.profile.spec import NO_GPU, TrainingStep
 from bakeoff.provenance import Json, read_record, spec_digest
 from bakeoff.study import Study, places
@@ -150,11 +150,11 @@ class Grid(Datasets):
 
     def _recipe_spec(self, recipe: str) -> Json:
         settings = self.study.recipes[recipe]
-        return {**settings.model_dump(), "weights": initial.in_settings(settings.weights)}
+        return {**settings.model_dump(), "weights": initial.in_settings(packaged.located(settings.weights))}
 
     def weights_file(self, cell: Cell) -> Path | None:
         """The file that a cell's runs begin from; its settings have its sha256 alone."""
-        return initial.file_of(self.study.recipes[cell.recipe].weights)
+        return initial.file_of(packaged.located(self.study.recipes[cell.recipe].weights))
 
     def _augmentation_spec(self, augmentation: str) -> Json:
         entry: AugmentationEntry = self._augmentations[augmentation]

@@ -18,8 +18,10 @@ Scale = Literal["full", "small"]
 SCALES: tuple[str, ...] = get_args(Scale)
 KEYS = ("scale", "small")
 """The keys of a study file that are read here, and are none of the study's."""
-GRID = ("datasets", "models", "augmentations", "recipes")
-"""The axes that are the same in both versions, name by name; of seeds there may be fewer."""
+GRID = ("models", "augmentations", "recipes")
+"""The axes that are the same in both versions, name by name. Of data sets there are as many, though a small one may
+stand for a large one; of seeds there may be fewer.
+"""
 _ENDING = "-small"
 
 
@@ -75,16 +77,18 @@ def _places(places: Mapping[KeyPath, str], small: Mapping[str, Any]) -> dict[Key
 
 def other_grid(full: Mapping[str, list[str]], small: Mapping[str, list[str]]) -> list[Problem]:
     """What of the small version's grid is not that of the full one, by the names on each axis."""
-    return [
-        ((key,), f"small: must have the names of the full study: {', '.join(full[key])}")
-        for key in GRID
-        if key in full and key in small and sorted(full[key]) != sorted(small[key])
-    ]
+    problems: list[Problem] = []
+    for key in GRID:
+        if key in full and key in small and sorted(full[key]) != sorted(small[key]):
+            problems.append(((key,), f"small: must have the names of the full study: {', '.join(full[key])}"))
+    if len(full.get("datasets", [])) != len(small.get("datasets", [])):
+        problems.append((("datasets",), "small: must be as many as in the full study"))
+    return problems
 
 
 def in_schema(schema: dict[str, Any]) -> dict[str, Any]:
     """The JSON schema of a study with the keys that are read here."""
-    within = {key: value for key, value in schema["properties"].items() if key != "study"}
+    within = {key: {"$ref": f"#/properties/{key}"} for key in schema["properties"] if key != "study"}
     about = "The small version (--config scale=small): keys of a study that differ there; a list stands for the whole."
     keys = {
         "scale": {"enum": list(SCALES), "default": "full", "description": "Which version is meant."},

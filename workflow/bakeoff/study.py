@@ -38,7 +38,7 @@ from bakeoff.errors import UserError
 from bakeoff.evaluate.metrics import METRICS
 from bakeoff.evaluate.spec import EvaluateSettings
 from bakeoff.layout import RESERVED
-from bakeoff.models import initial, registry
+from bakeoff.models import initial, packaged, registry
 from bakeoff.probe.spec import SHAP_SIZE, ProbeSettings
 from bakeoff.problems import ONE_LINE, Problem, explain, nearest, report
 from bakeoff.profile.spec import ProfileSettings
@@ -155,7 +155,7 @@ def check(document: Document) -> Study:
 def _names(data: Mapping[str, Any]) -> dict[str, list[str]]:
     """The names on the axes of the grid, of those that are well formed."""
     names = {}
-    for key in scale.GRID:
+    for key in ("datasets", *scale.GRID):
         try:
             values = _adapter(key).validate_json(json.dumps(data[key]), strict=True)
         except (KeyError, ValidationError):  # told where it belongs
@@ -230,7 +230,7 @@ def _recipe_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
 def _weights_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
     """Initial weights that are not there: files, and published weights of models that have none."""
     for name, recipe in parts.get("recipes", {}).items():
-        if problem := initial.problem(recipe.weights):
+        if problem := packaged.problem(recipe.weights) or initial.problem(packaged.located(recipe.weights)):
             yield ("recipes", name, "weights"), problem
     if not parts.keys() >= {"models", "recipes", "exclude"}:
         return
