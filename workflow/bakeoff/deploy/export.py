@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bakeoff.deploy import facts, howto
+from bakeoff.deploy import card, facts, howto
 from bakeoff.deploy.check import Answers, Judge, must_agree
 from bakeoff.deploy.session import INT8, MODEL, PROGRAM, RECORD, logits_of
 from bakeoff.errors import UserError
@@ -58,8 +58,9 @@ def run(run_dir: Path, out: Path, *, data: Path | None = None, int8: bool = Fals
     """
     began = time.perf_counter()
     _must_be_free(out)
+    images = facts.data_of(run_dir, data)
     info = facts.read(run_dir, data)
-    restored = restore(run_dir, facts.data_of(run_dir, data))
+    restored = restore(run_dir, images)
     served = _served(restored, info["temperature"])
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as place:
@@ -84,7 +85,7 @@ def run(run_dir: Path, out: Path, *, data: Path | None = None, int8: bool = Fals
             "environment": environment(PACKAGES),
             "export_seconds": round(time.perf_counter() - began, 3),
         }
-        files = [*(folder / name for name in networks), *_describe(folder, info)]
+        files = [*(folder / name for name in networks), *_describe(folder, run_dir, images, body)]
         spec = {"run": info["provenance"]["run_digest"], "int8": int8}
         write_record(folder / RECORD, "export", spec, code_digest("bakeoff.deploy.export"), body, files)
         for path in (*files, folder / RECORD):
@@ -209,9 +210,10 @@ def _save_int8(model: Path, path: Path, info: Json) -> None:
         raise _no_export("onnxruntime's quantisation", error) from error
 
 
-def _describe(folder: Path, info: Json) -> list[Path]:
+def _describe(folder: Path, run_dir: Path, data: Path, body: Json) -> list[Path]:
     """Write what tells people, and their programs, how to use the networks; returns the files."""
-    preprocessor, study = folder / "preprocessor.json", folder / "study.yaml"
-    write_json(preprocessor, howto.preprocessor(info))
-    study.write_text(howto.study(info), encoding="utf-8")
-    return [preprocessor, study]
+    preprocessor, study, readme = (folder / name for name in ("preprocessor.json", "study.yaml", "README.md"))
+    write_json(preprocessor, howto.preprocessor(body["info"]))
+    study.write_text(howto.study(body["info"]), encoding="utf-8")
+    readme.write_text(card.render(body, run_dir, data), encoding="utf-8")
+    return [preprocessor, study, readme]

@@ -52,14 +52,14 @@ def read(run_dir: Path, data: Path | None = None) -> Json:
         "fit": fit_of(spec["dataset"]),
         "normalisation": record["normalisation"],
         "temperature": temperature or 1.0,
-        "calibrated": temperature is not None,
+        "not_calibrated": metrics["calibration"]["why_null"],
         "metrics": metrics["metrics"],
+        "weakest": _weakest(metrics["per_class"]),
         "n_test": record["n_test"],
         "data": {
             "title": manifest["title"],
             "origin": manifest["origin"],
             "counts": manifest["counts"],
-            "test_counts": manifest["class_counts"]["test"],
             "settings": spec["dataset"],
         },
         "settings": {key: spec[key] for key in ("model", "augmentation", "recipe")},
@@ -76,6 +76,7 @@ def read(run_dir: Path, data: Path | None = None) -> Json:
             "data_digest": record["data_digest"],
             "weights_sha256": record["files"]["model.safetensors"],
             "commit": record["environment"]["commit"],
+            "uncommitted_changes": record["environment"]["uncommitted_changes"],
         },
     }
 
@@ -94,6 +95,15 @@ def _metrics(run_dir: Path, record: Json) -> Json:
     if metrics["run_digest"] != record["record_digest"]:
         raise Refused(f"{path}: is of another run than run.json beside it; delete it to have it made anew")
     return metrics
+
+
+def _weakest(per_class: list[Json], most: int = 3) -> list[Json]:
+    """The classes whose images are found least often, the least first."""
+    known = [each for each in per_class if each["recall"] is not None]
+    return [
+        {key: each[key] for key in ("class", "recall", "support")}
+        for each in sorted(known, key=lambda each: each["recall"])[:most]
+    ]
 
 
 def _manifest(data: Path, record: Json) -> Json:
