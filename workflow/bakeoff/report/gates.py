@@ -121,13 +121,13 @@ def table(gates: Gates, names: Names, said: bool = True) -> Table | None:
         Column("Model", lambda c: names(c.model), lambda c: c.place in chosen, left=True),
         Column("Augmentation", lambda c: names(c.augmentation), left=True),
         Column("Recipe", lambda c: names(c.recipe), left=True),
-        *map(check, range(len(gates.candidates[0].checks))),
         Column("Verdict", verdict, lambda c: c.place in chosen, left=True),
+        *map(check, range(len(gates.candidates[0].checks))),
     ]
     ordered = sorted(gates.candidates, key=lambda c: (c.place not in chosen, _ORDER.index(c.verdict)))
     advice = (entry.sentence for entry in gates.advice if said)
     notes = (*advice, _NOTE, *_reasons(ordered, names))
-    return build("gates", "Requirements", columns, by_dataset(ordered, names), notes)
+    return build("gates", "Who meets the requirements", columns, by_dataset(ordered, names), notes)
 
 
 def _reasons(candidates: Sequence[Candidate], names: Names) -> list[str]:
