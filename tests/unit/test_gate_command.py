@@ -96,7 +96,7 @@ def with_gates(record: dict) -> None:
 
     def candidate(model: str, verdict: str, *checks: dict) -> dict:
         place = {"model": model, "augmentation": "none", "recipe": "default"}
-        return {**place, "verdict": verdict, "checks": list(checks)}
+        return {**place, "verdict": verdict, "reason": None, "checks": list(checks)}
 
     good = check("pass", 0.9712, "fraction", 0.9605, 0.9811)
     candidates = [

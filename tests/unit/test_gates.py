@@ -150,12 +150,20 @@ def test_a_model_at_the_bound_rarely_passes_by_luck():
 
 
 def test_failed_runs_keep_a_candidate_from_passing(tmp_path):
-    models = {"resnet18": {**FINE, 5: None}, "lenet5": {**POOR, 5: None}}
-    found, advice, _ = judged(tmp_path, models, "accuracy >= 0.9")
-    (check,) = found["resnet18"]["checks"]
-    assert (check["verdict"], check["reason"]) == ("undecided", "1 of 6 runs failed")
+    models = {"resnet18": {**FINE, 5: None}, "lenet5": {**POOR, 5: None}, "mid": {0: None, 1: None}}
+    found, advice, _ = judged(tmp_path, models, "size_mb < 1", "accuracy >= 0.9")
     assert found["lenet5"]["verdict"] == "fail"
+    assert (found["resnet18"]["verdict"], found["resnet18"]["reason"]) == ("undecided", "1 of 6 runs failed")
+    assert [check["verdict"] for check in found["mid"]["checks"]] == ["pass", "undecided"]
     assert advice["verdict"] == "undecided"
+    assert "runs that failed or are missing leave resnet18 undecided" in advice["sentence"]
+    assert advice["sentence"].endswith("the nearest is resnet18: not all of its runs finished.")
+
+
+def test_a_cost_alone_recommends_nobody_who_never_finished(tmp_path):
+    found, advice, _ = judged(tmp_path, {"resnet18": FINE, "lenet5": {0: None, 1: None}}, "size_mb < 1")
+    assert (found["lenet5"]["verdict"], found["lenet5"]["reason"]) == ("undecided", "no run finished")
+    assert advice["model"] == "resnet18"
 
 
 def test_disturbed_and_missing_costs_decide_nothing(tmp_path):

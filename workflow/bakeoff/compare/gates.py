@@ -22,7 +22,15 @@ from bakeoff.compare.grid import contributions, scores
 from bakeoff.compare.load import Loaded
 from bakeoff.compare.paired import LEVEL, FloatArray, Interval, t_interval, t_quantile
 from bakeoff.compare.profiles import BLOCKS, Profile
-from bakeoff.compare.requirement import COUNTED, TIMED, TRAINING, Requirement, condition_of, is_measured_on
+from bakeoff.compare.requirement import (
+    COST_COLUMNS,
+    COUNTED,
+    TIMED,
+    TRAINING,
+    Requirement,
+    condition_of,
+    is_measured_on,
+)
 from bakeoff.compare.spec import AXES, Cell, CompareInput
 from bakeoff.provenance import Json
 
@@ -55,7 +63,9 @@ def gates(inputs: CompareInput, loaded: Loaded) -> list[Json]:
     for cell in inputs.cells:
         checks = [_check(each, cell, units, inputs, loaded) for each in wanted]
         place: Json = dict(zip(AXES[1:], cell.key[1:], strict=True))
-        candidate = {**place, "verdict": overall([check["verdict"] for check in checks]), "checks": checks}
+        verdict = overall([check["verdict"] for check in checks])
+        reason = _lost(cell, loaded) if verdict == "pass" else None
+        candidate = {**place, "verdict": "undecided" if reason else verdict, "reason": reason, "checks": checks}
         by_dataset.setdefault(cell.dataset, []).append(candidate)
     return [
         {"dataset": dataset, "requirements": [each.text for each in wanted], "candidates": candidates}
@@ -85,16 +95,13 @@ def _check(
     inputs: CompareInput,
     loaded: Loaded,
 ) -> Json:
-    if wanted.column in units:
-        found = measured(wanted.column, units[wanted.column], cell, loaded)
-    elif wanted.column == TRAINING:
+    if wanted.column == TRAINING:
         found = _training(cell, loaded)
-    else:
+    elif wanted.column in COST_COLUMNS:
         found = _cost(wanted, cell, inputs, loaded)
-    verdict = "undecided" if found.value is None else wanted.verdict(found.interval)
-    reason = found.reason
-    if verdict == "pass" and reason is None and wanted.column in units and (lost := _lost(cell, loaded)):
-        verdict, reason = "undecided", lost
+    else:
+        found = measured(wanted.column, units.get(wanted.column), cell, loaded)
+    verdict = wanted.verdict(found.interval)
     lo, hi = found.interval or (None, None)
     return {
         "requirement": wanted.text,
@@ -106,22 +113,24 @@ def _check(
         "lo": lo,
         "hi": hi,
         "scope": found.scope,
-        "reason": reason if verdict == "undecided" else None,
+        "reason": found.reason,
         "shortfall": None if found.value is None else wanted.shortfall(found.value),
     }
 
 
 def _lost(cell: Cell, loaded: Loaded) -> str | None:
-    """Runs that failed: those that are left may be a selection, so nothing is met by them alone."""
+    """Why a candidate cannot pass: of runs that failed, those that are left may be a selection."""
     ends = counts(cell, loaded)
     failed = ends["diverged"] + ends["oom"]
+    if not ends["done"]:
+        return "no run finished"
     return f"{failed} of {ends['expected']} runs failed" if failed else None
 
 
 # --- metrics ------------------------------------------------------------------------------------------------------
 
 
-def measured(name: str, unit: str, cell: Cell, loaded: Loaded) -> Found:
+def measured(name: str, unit: str | None, cell: Cell, loaded: Loaded) -> Found:
     """A metric of a cell: its mean over seeds, with the interval that the cell is judged by."""
     by_seed = scores([cell], loaded, name)
     if not by_seed:

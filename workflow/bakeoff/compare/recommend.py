@@ -175,7 +175,8 @@ def _sentence(
     parts = {
         "c": _name(nearest, candidates, language),
         "stops": language.phrases["gate_between"].join(_stops(gate, language)),
-        "what": language.phrases["gate_between"].join(_shown(check, language) for check in unmet),
+        "what": language.phrases["gate_between"].join(_shown(check, language) for check in unmet)
+        or language.phrases["gate_runs"],
     }
     return language.phrases["gate_open" if undecided else "gate_fail"].format(**common, **parts)
 
@@ -202,6 +203,8 @@ def _stops(gate: Json, language: Language) -> list[str]:
             of = [candidate for candidate in gate["candidates"] if candidate["checks"][i]["verdict"] == verdict]
             if of:
                 found.append(language.phrases[phrase].format(r=requirement, names=_named(of, gate, language)))
+    if lost := [candidate for candidate in gate["candidates"] if candidate["reason"]]:
+        found.append(language.phrases["gate_lost"].format(names=_named(lost, gate, language)))
     return found
 
 

@@ -48,13 +48,16 @@ class Check:
 
 @dataclass(frozen=True)
 class Candidate:
-    """What is judged: one model, augmentation and recipe on one data set."""
+    """What is judged: one model, augmentation and recipe on one data set. `reason`: why it is undecided although it
+    passes every requirement.
+    """
 
     dataset: str
     model: str
     augmentation: str
     recipe: str
     verdict: str
+    reason: str | None
     checks: list[Check]
 
     @property
@@ -131,11 +134,11 @@ def table(gates: Gates, names: Names, said: bool = True) -> Table | None:
 
 
 def _reasons(candidates: Sequence[Candidate], names: Names) -> list[str]:
-    """Why a requirement is undecided where it is not for the interval: each reason with those that it is of."""
+    """What is undecided for another reason than an interval: each reason with those that it is of."""
     found: dict[tuple[str, str], list[str]] = {}
     for candidate in candidates:
-        for check in candidate.checks:
-            if check.reason:
-                name = " / ".join(map(names, candidate.place))
-                found.setdefault((check.requirement, check.reason), []).append(name)
+        reasons = [("runs", candidate.reason), *((check.requirement, check.reason) for check in candidate.checks)]
+        for of, reason in reasons:
+            if reason:
+                found.setdefault((of, reason), []).append(" / ".join(map(names, candidate.place)))
     return [f"{requirement}, {', '.join(who)}: {reason}." for (requirement, reason), who in found.items()]
