@@ -18,7 +18,8 @@ from bakeoff.report.text import Names, Unit, capital, metric_name
 def data_amount(results: Results, names: Names, look: Look) -> Figure:
     """The primary metric against the number of training images, one panel a data set and augmentation.
 
-    Only cells whose recipes are equal but for that number are joined.
+    Only cells whose recipes are equal but for that number are joined. Where a model has several such lines, each ends
+    in the name of its last recipe.
     """
     panels: dict[tuple[str, str], list[list[Cell]]] = {}
     for each in by_amount(results):
@@ -37,8 +38,11 @@ def data_amount(results: Results, names: Names, look: Look) -> Figure:
     unit = Unit.of(results.metric.unit)
     several = len({cell.augmentation for cell in results.cells}) > 1
     for ax, ((dataset, augmentation), lines) in zip(axes, shown, strict=False):
+        several_lines = len({series[0].model for series in lines}) < len(lines)
         for series in lines:
             _line(ax, series, results, look)
+            if several_lines:
+                _name(ax, series[-1], results, names, look)
         ax.set_title(short(names(dataset), 24) + (f", {short(names(augmentation), 16)}" if several else ""))
         ax.set(xlabel="Training images", ylabel=f"{capital(metric_name(results.metric.name))} ({unit.sign})")
         _axis(ax, [cell.n_train for series in lines for cell in series if cell.n_train])
@@ -67,6 +71,22 @@ def _line(ax: Axes, series: Sequence[Cell], results: Results, look: Look) -> Non
     for n, each in zip(amounts, summaries, strict=True):
         if each.lo is not None and each.hi is not None:
             ax.plot([n, n], [each.lo * scale, each.hi * scale], color=colour, linewidth=0.8)
+
+
+def _name(ax: Axes, last: Cell, results: Results, names: Names, look: Look) -> None:
+    """The recipe of a line's last point, left of it so that it stays within the panel."""
+    mean = last.metrics[results.metric.name].mean or 0.0
+    place = (last.n_train or 0, mean * Unit.of(results.metric.unit).scale)
+    ax.annotate(
+        short(names(last.recipe), 28),
+        place,
+        (-2, 1),
+        textcoords="offset points",
+        ha="right",
+        va="bottom",
+        fontsize=5,
+        color=look.models[last.model][0],
+    )
 
 
 def _axis(ax: Axes, amounts: Sequence[int]) -> None:
