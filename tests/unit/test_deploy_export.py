@@ -65,6 +65,26 @@ def test_batches_of_any_size_go_in(deployed: Path) -> None:
         np.testing.assert_allclose(answers(images[:size]), all_at_once[:size], atol=1e-4)
 
 
+class _CountsItsImages(torch.nn.Module):
+    """As tiny_vit does: of len, tracing makes a constant."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(3).expand(len(images), 3) + images.mean(dim=(1, 2, 3))[:, None]
+
+
+def test_a_network_may_ask_how_many_images_there_are(tmp_path: Path) -> None:
+    served = export.Served(_CountsItsImages(), torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1), 1.0).eval()
+    info = {"size": 4, "channels": 1, "labels": list("abc"), "provenance": {}, "name": "", "fit": "", "temperature": 1}
+    program = export._save_program(served, info, tmp_path / PROGRAM)
+    export._save_onnx(program, tmp_path / MODEL, info | {"normalisation": {}})
+    saved = torch.export.load(tmp_path / PROGRAM).module()
+    images = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 1), dtype=np.uint8)
+    for size in (1, 2, 5):
+        expected = served(torch.from_numpy(images[:size]))[0].numpy()
+        np.testing.assert_allclose(logits_of(tmp_path / MODEL)(images[:size]), expected, rtol=1e-6)
+        np.testing.assert_allclose(saved(torch.from_numpy(images[:size]))[0].numpy(), expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

@@ -144,13 +144,24 @@ def _save_program(served: Served, info: Json, path: Path) -> torch.export.Export
     example = torch.zeros(2, info["size"], info["size"], info["channels"], dtype=torch.uint8)
     try:
         with _quiet(), torch.no_grad():
-            program = torch.export.export(served, (example,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
+            program = _captured(served, example)
             for node in program.graph.nodes:
                 node.meta.pop("stack_trace", None)  # the paths of this machine's files
             torch.export.save(program, path)
     except Exception as error:  # exporters have many ways to say no
         raise _no_export("torch.export", error) from error
     return program
+
+
+def _captured(served: Served, example: Tensor) -> torch.export.ExportedProgram:
+    """By running the network or, where its Python code makes a constant of the batch's size, as len(images) does, by
+    reading that code, as torch.onnx does.
+    """
+    shapes = ({0: torch.export.Dim.DYNAMIC},)
+    try:
+        return torch.export.export(served, (example,), dynamic_shapes=shapes)
+    except Exception:
+        return torch.export.export(served, (example,), dynamic_shapes=shapes, strict=True)
 
 
 def _save_onnx(program: torch.export.ExportedProgram, path: Path, info: Json) -> Json:
