@@ -106,6 +106,28 @@ def test_a_study_that_cannot_be_read_stops_it(call: Call, both: tuple[set[Path],
     assert _files() == before
 
 
+def test_a_study_whose_images_are_not_here_keeps_what_has_its_names(
+    call: Call, both: tuple[set[Path], set[Path]]
+) -> None:
+    _write(
+        Path("studies/photos.yaml"),
+        "study: photos\ndatasets: [{source: 'folder:photos', image_size: 32}]\nmodels: [tiny_vit]\nseeds: [0]\n",
+    )
+    theirs = {
+        _write(Path("results/runs/photos/m/a/r-0123456789ab/seed0/run.json")),
+        _write(Path("results/data/photos-0123456789ab/manifest.json")),
+        _write(Path("results/profiles/tiny_vit-0123456789ab.json")),
+    }
+    other = _write(Path("results/data/photos-2-0123456789ab/manifest.json"))
+    status, out, _ = call("clean", "--unused", "--yes")
+    assert status == 0
+    assert "studies/photos.yaml: cannot be read here" in out
+    assert "kept is all of photos, tiny_vit" in out
+    assert theirs <= _files()
+    assert other not in _files()
+    assert call("clean", "--unused", "--yes", "studies/photos.yaml").status == 1  # named, it must be read
+
+
 def test_where_there_is_no_study_all_would_be_unused(call: Call) -> None:
     assert "name the studies to keep" in call("clean", "--unused", "--yes")[2]
 

@@ -40,6 +40,12 @@ class Waste:
     path: Path
     bytes: int
 
+    @property
+    def name(self) -> str:
+        """Of a run or search the data set; of data and a profile the name before the digest."""
+        place = self.path.relative_to(RESULTS).parts
+        return place[1] if self.kind in ("run", "search") else re.sub(rf"{_SPEC}(\.json)?$", "", place[1])
+
 
 def unused(grids: Iterable[Grid], results: Path = RESULTS) -> list[Waste]:
     """Runs, searches, profiles and data sets that none of these studies asks for."""

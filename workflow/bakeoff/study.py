@@ -147,13 +147,13 @@ def check(document: Document) -> Study:
     problems += _shap_problems(parts)
     problems += _cross_problems(parts)
     if whole.get("scale") == "small":
-        problems += scale.other_grid(_names(whole), _names(data))
+        problems += scale.other_grid(axis_names(whole), axis_names(data))
     report(document, problems)
     return Study.model_validate_json(json.dumps(data), strict=True)
 
 
-def _names(data: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The names on the axes of the grid, of those that are well formed."""
+def axis_names(data: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The names on the axes of the grid, by the key of the study file; only of keys that are well formed."""
     names = {}
     for key in ("datasets", *scale.GRID):
         try:

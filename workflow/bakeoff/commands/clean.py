@@ -35,7 +35,7 @@ def clean(
     waste: list[Waste] = []
     if unused:
         given = studies or _default_studies()
-        waste = _unused(given)
+        waste = _unused(given, named=bool(studies))
         print(f"Kept: what {', '.join(map(str, given))} {'asks' if len(given) == 1 else 'ask'} for.")
     gone = {each.path for each in waste}
     waste += [each for each in cleaning.left_over() if gone.isdisjoint(each.path.parents)]
@@ -69,16 +69,40 @@ def _default_studies() -> list[Path]:
     return found
 
 
-def _unused(studies: list[Path]) -> list[Waste]:
-    """A study that cannot be read stops it all: what it asks for would be taken for unused. So does its small version,
-    which asks for runs too.
+def _unused(studies: list[Path], named: bool) -> list[Waste]:
+    """What neither these studies nor their small versions ask for. One that cannot be read, as its images are not here,
+    stops it all when it was `named`; of others all that has the names of their data sets and models is kept.
     """
     from bakeoff import clean as cleaning
     from bakeoff.grid import Grid
     from bakeoff.scale import versions
     from bakeoff.study import load
 
-    return cleaning.unused([Grid(load(path, of)) for path in studies for of in versions(path)])
+    grids, kept = [], set[str]()
+    for path in studies:
+        try:
+            grids += [Grid(load(path, of)) for of in versions(path)]
+        except UserError as error:
+            names = set() if named else _names(path)
+            if not names:
+                raise
+            kept |= names
+            print(
+                f"{path}: cannot be read here ({str(error).splitlines()[0]}); kept is all of {', '.join(sorted(names))}"
+            )
+    return [each for each in cleaning.unused(grids) if each.name not in kept]
+
+
+def _names(path: Path) -> set[str]:
+    """The names of a study's data sets and models, in both versions; none where they are not well formed."""
+    from bakeoff.study import axis_names
+    from bakeoff.studyfile import read
+
+    data = read(path).data
+    found = [axis_names(data), axis_names(data.get("small") or {})]
+    if not found[0].keys() >= {"datasets", "models"}:
+        return set()
+    return {name for names in found for key in ("datasets", "models") for name in names.get(key, [])}
 
 
 def _refuse_while_running() -> None:
