@@ -26,7 +26,7 @@ def test_the_record_tells_what_was_checked(deployed: Path) -> None:
     folder = deployed / "export"
     record = read_record(folder / RECORD, "export")
     check_files(folder / RECORD, record)
-    assert {path.name for path in folder.iterdir()} == {RECORD, *record["files"]}
+    assert {path.name for path in folder.iterdir()} == {RECORD, "README.md", *record["files"]}
     assert record["opset"] >= 18
     networks = record["networks"]
     for name in (MODEL, PROGRAM):

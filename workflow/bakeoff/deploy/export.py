@@ -85,10 +85,12 @@ def run(run_dir: Path, out: Path, *, data: Path | None = None, int8: bool = Fals
             "environment": environment(PACKAGES),
             "export_seconds": round(time.perf_counter() - began, 3),
         }
-        files = [*(folder / name for name in networks), *_describe(folder, run_dir, images, body)]
+        files = [*(folder / name for name in networks), *_describe(folder, body)]
         spec = {"run": info["provenance"]["run_digest"], "int8": int8}
         write_record(folder / RECORD, "export", spec, code_digest("bakeoff.deploy.export"), body, files)
-        for path in (*files, folder / RECORD):
+        readme = folder / "README.md"  # not in the record, for people are to edit it: its license, to begin with
+        readme.write_text(card.render(body, run_dir, images), encoding="utf-8")
+        for path in (*files, readme, folder / RECORD):
             path.replace(out / path.name)
     if not int8:
         (out / INT8).unlink(missing_ok=True)  # of an earlier export
@@ -221,10 +223,9 @@ def _save_int8(model: Path, path: Path, info: Json) -> None:
         raise _no_export("onnxruntime's quantisation", error) from error
 
 
-def _describe(folder: Path, run_dir: Path, data: Path, body: Json) -> list[Path]:
-    """Write what tells people, and their programs, how to use the networks; returns the files."""
-    preprocessor, study, readme = (folder / name for name in ("preprocessor.json", "study.yaml", "README.md"))
+def _describe(folder: Path, body: Json) -> list[Path]:
+    """Write what tells programs how to use the networks, and how to make them again; returns the files."""
+    preprocessor, study = folder / "preprocessor.json", folder / "study.yaml"
     write_json(preprocessor, howto.preprocessor(body["info"]))
     study.write_text(howto.study(body["info"]), encoding="utf-8")
-    readme.write_text(card.render(body, run_dir, data), encoding="utf-8")
-    return [preprocessor, study, readme]
+    return [preprocessor, study]
