@@ -166,6 +166,13 @@ def test_a_run_that_cannot_be_used_says_why(changes: dict[str, Any], said: str, 
         facts.read(run, data_of(deployed))
 
 
+def test_an_ensemble_has_no_network_of_its_own(tmp_path: Path) -> None:
+    body = {"model": "all-vote", "status": "done", "reason": None}
+    write_record(tmp_path / "run.json", "run", {"members": [], "method": "vote"}, "0" * 16, body)
+    with pytest.raises(UserError, match="all-vote is no network"):
+        load(tmp_path)
+
+
 def test_the_images_are_looked_for_in_the_same_results(deployed: Path, tmp_path: Path) -> None:
     assert facts.data_of(deployed) == data_of(deployed)
     run = copied(deployed, tmp_path / "run")

@@ -17,11 +17,25 @@ def data_of(run_dir: Path, data: Path | None = None) -> Path:
     """The folder of the prepared images that a run was trained on: `data`, or that of the same results/."""
     if data is not None:
         return data
-    spec = read_record(run_dir / "run.json", "run")["spec"]["dataset"]
+    spec = _record(run_dir)["spec"]["dataset"]
     place = run_dir.resolve()
     if len(place.parents) < _BELOW_RESULTS:
         raise UserError(f"{run_dir}: stands in no results/; name the folder of its prepared images with --data")
     return place.parents[_BELOW_RESULTS - 1] / "data" / f"{spec['name']}-{spec_digest(spec)}"
+
+
+def _record(run_dir: Path) -> Json:
+    """The record of a run. Raises UserError for one that is not done, or has no network of its own."""
+    path = run_dir / "run.json"
+    record = read_record(path, "run")
+    if record["status"] != "done":
+        raise UserError(f"{path}: this run is {record['status']}: {record['reason']}")
+    if "model" not in record["spec"] or not record.get("normalisation"):
+        raise UserError(
+            f"{path}: {record['model']} is no network (a combination of runs, or a control); "
+            "take a run of one of its models"
+        )
+    return record
 
 
 def read(run_dir: Path, data: Path | None = None) -> Json:
@@ -29,16 +43,8 @@ def read(run_dir: Path, data: Path | None = None) -> Json:
 
     Raises UserError, or Refused, for a run that is not done, not evaluated, or has no network of its own.
     """
-    path = run_dir / "run.json"
-    record = read_record(path, "run")
-    if record["status"] != "done":
-        raise UserError(f"{path}: this run is {record['status']}: {record['reason']}")
+    record = _record(run_dir)
     spec = record["spec"]
-    if "model" not in spec or not record.get("normalisation"):
-        raise UserError(
-            f"{path}: {record['model']} is no network (a combination of runs, or a control); "
-            "take a run of one of its models"
-        )
     metrics = _metrics(run_dir, record)
     manifest = _manifest(data_of(run_dir, data), record)
     temperature = metrics["calibration"]["temperature"]
