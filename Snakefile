@@ -67,11 +67,12 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/partial.smk"
 
 
-# The whole study, from data to report.
+# The whole study, from data to report. Each file of the report, not its page alone: where a rule has an output that was
+# never made, as with another format of figures, Snakemake does not see that its settings or its code changed, either.
 rule all:
     default_target: True
     input:
-        REPORT,
+        expand(rules.report.output, study=STUDY.study),
     localrule: True
 
 

@@ -3,7 +3,6 @@
 import re
 
 RUN = layout.RUN
-REPORT = str(layout.study_dir(STUDY.study) / "report.html")
 
 # A job asks for a GPU where there is one; on a cluster the profile asks for it (set-resources).
 GPU = int(
