@@ -1,4 +1,4 @@
-"""Nine classes by place: a square of 6x6 pixels, white or black on noisy grey, in a cell of a 3x3 grid of 32x32 pixels.
+"""Nine classes by place: a square of 6x6 pixels, white or black on grey noise, in a cell of a 3x3 grid of 32x32 pixels.
 
 Its place within the cell and its shade are drawn from a seed. Convolutions find it at once; a vision transformer has to
 learn what the positions of its patches mean, and that both shades are a square. Nothing but integers, and bytes of
@@ -65,10 +65,10 @@ def _part(part: str, n: int, channels: int, seed: int) -> Images:
 
 
 def draw(label: int, key: str) -> NDArray[np.uint8]:
-    """One image [32, 32] of a class, 64 to 191 but for the square; what is random in it comes from the key."""
+    """One image [32, 32] of a class, its background of bytes that are all as likely; what is random is the key's."""
     stream = hashlib.shake_256(key.encode()).digest(3 + SIZE * SIZE)
     row, column = (_place(cell, byte) for cell, byte in zip(divmod(label, CELLS), stream[:2], strict=True))
-    image = np.frombuffer(stream, np.uint8, offset=3).reshape(SIZE, SIZE) // 2 + np.uint8(64)
+    image = np.frombuffer(stream, np.uint8, offset=3).reshape(SIZE, SIZE).copy()
     image[row : row + SIDE, column : column + SIDE] = 255 * (stream[2] % 2)
     return image
 
