@@ -37,7 +37,7 @@ def of_study(run: Path) -> NDArray[np.float32]:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-@pytest.mark.parametrize(("place", "backend"), [(".", "onnxruntime"), (".", "torch"), ("export", "torch")])
+@pytest.mark.parametrize(("place", "backend"), [(".", "onnxruntime"), ("export", "onnxruntime"), (".", "torch")])
 def test_each_back_end_says_what_the_study_said(
     place: str, backend: Any, deployed: Path, images: NDArray[np.uint8]
 ) -> None:
@@ -143,6 +143,8 @@ def test_an_export_of_another_training_is_made_anew(
 
 
 def test_what_was_changed_or_is_nothing_is_refused(deployed: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="torch needs the folder of the run itself"):
+        load(deployed / "export", "torch")
     with pytest.raises(UserError, match=r"neither the folder of a run .* nor an export"):
         load(tmp_path)
     for file in (deployed / "export").iterdir():

@@ -152,13 +152,13 @@ def report(document: Document, problems: list[Problem]) -> None:
     """Raise UserError with all problems, one a line, in the order of the file; nothing when there is none."""
     order = {path: i for i, path in enumerate(document.places)}
     problems = sorted(problems, key=lambda problem: order.get(document.known(problem[0]), -1))
-    lines = [f"{document.where(path)}: {_printable(f'{dotted(path)}: {text}')}" for path, text in problems[:_MOST]]
+    lines = [f"{document.where(path)}: {printable(f'{dotted(path)}: {text}')}" for path, text in problems[:_MOST]]
     if len(problems) > _MOST:
         lines.append(f"... and {len(problems) - _MOST} more")
     if lines:
         raise UserError("\n".join(lines))
 
 
-def _printable(text: str) -> str:
-    """Control characters of a stranger's file are written out, for they could rewrite the terminal."""
+def printable(text: str) -> str:
+    """A stranger's text with its control characters written out, for they could rewrite the terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bakeoff.errors import UserError
+from bakeoff.problems import printable
 
 if TYPE_CHECKING:
     from bakeoff.deploy.predict import Answer
@@ -39,7 +40,7 @@ def predict(
     for answer in step.predict(predictor, files, top, batch_size):
         if answer.problem is not None:
             unread += 1
-            print(f"{answer.file}: {answer.problem}", file=sys.stderr)
+            print(printable(f"{answer.file}: {answer.problem}"), file=sys.stderr)
         if as_json:
             print(json.dumps(answer.as_json(), ensure_ascii=False))
         elif answer.problem is None:
@@ -49,4 +50,4 @@ def predict(
 
 
 def _line(answer: Answer) -> str:
-    return f"{answer.file}: " + ", ".join(f"{label} {probability:.1%}" for label, probability in answer.top)
+    return printable(f"{answer.file}: " + ", ".join(f"{label} {probability:.1%}" for label, probability in answer.top))

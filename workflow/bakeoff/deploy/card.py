@@ -163,7 +163,7 @@ def _training(info: Json) -> str:
     shown = ("optimizer", "lr", "weight_decay", "batch_size", "schedule", "train_images", "label_smoothing")
     settings = ", ".join(f"{key.replace('_', ' ')} {recipe[key]}" for key in shown if key in recipe)
     return (
-        f"Initial weights: {markdown(training['weights']['source'])}. {training['epochs_done']} epochs, of which "
+        f"Initial weights: {markdown(training['weights']['source'])}. {training['epochs_done']} epochs; epoch "
         f"{training['best_epoch']}, the best by accuracy on validation images, was kept; augmentation "
         f"{markdown(info['augmentation'])}; {markdown(settings)}; seed {info['seed']}. All settings: `study.yaml`."
     )
@@ -209,7 +209,7 @@ def _costs(info: Json, profiles: list[Json]) -> str:
     one = profiles[0]
     return (
         f"{text} {one['params']:,} parameters, {one['macs'] / 1e6:,.3g} million multiply-accumulates for one image, "
-        f"{one['size_mb']:,.3g} MB of weights. Measured by torch, one request of one image after another:"
+        f"{one['size_mb']:,.3g} MB of weights. Measured by the study, one request of one image after another:"
     )
 
 

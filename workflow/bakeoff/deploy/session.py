@@ -79,7 +79,7 @@ class Predictor:
 
     @property
     def explains(self) -> bool:
-        """Whether `attention` can be asked: by torch, of a run's folder."""
+        """Whether `attention` can be asked: by torch."""
         return self._maps is not None
 
     def attention(self, batch: Pixels) -> Floats:
@@ -87,7 +87,7 @@ class Predictor:
         HiResCAM (probe/explain.py). Raises UserError where the back end, or the network, knows no places.
         """
         if self._maps is None:
-            raise UserError("class activation maps need the back end torch and the folder of the run itself")
+            raise UserError("class activation maps need the back end torch")
         return self._maps(batch)
 
 
@@ -99,7 +99,7 @@ def load(
     threads: int | None = None,
     int8: bool = False,
 ) -> Predictor:
-    """The network of a run's folder (results/runs/.../seed0), or of an export's.
+    """The network of a run's folder (results/runs/.../seed0) or, for onnxruntime, of an export's.
 
     A run that has no export yet, or one of another training, is exported first, into its folder `export`, which takes
     torch and some seconds. `data` is the folder of the run's prepared images, where it is not the one of its results/;
@@ -112,7 +112,9 @@ def load(
     if backend == "torch":
         if int8:
             raise UserError("int8: only onnxruntime runs the quantised network")
-        return _torch_run(folder, data, threads) if is_run else _torch_program(folder, threads)
+        if not is_run:  # reading model.pt2 may run what is in it, and an export may be anybody's
+            raise UserError(f"{folder}: torch needs the folder of the run itself; of an export take onnxruntime")
+        return _torch(folder, data, threads)
     return _onnxruntime(_exported(folder, data, int8) if is_run else folder, threads, int8)
 
 
@@ -170,7 +172,7 @@ def _answers(session: Any, output: str, alone: bool, batch: Pixels) -> Floats:
     return answers
 
 
-def _torch_run(run_dir: Path, data: Path | None, threads: int | None) -> Predictor:
+def _torch(run_dir: Path, data: Path | None, threads: int | None) -> Predictor:
     import torch
 
     from bakeoff.probe.explain import grad_cam
@@ -203,20 +205,3 @@ def _torch_run(run_dir: Path, data: Path | None, threads: int | None) -> Predict
         return found
 
     return Predictor(info, "torch", probabilities, maps)
-
-
-def _torch_program(folder: Path, threads: int | None) -> Predictor:
-    import torch
-
-    record = read_record(folder / RECORD, "export")
-    check_files(folder / RECORD, record, PROGRAM)
-    network = torch.export.load(folder / PROGRAM).module()
-    if threads:
-        torch.set_num_threads(threads)
-
-    def probabilities(batch: Pixels) -> Floats:
-        with torch.inference_mode():
-            found: Floats = network(torch.from_numpy(np.ascontiguousarray(batch)))[1].numpy()
-        return found
-
-    return Predictor(record["info"], "torch", probabilities)
