@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import py_compile
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,17 @@ def test_an_old_python_or_snakemake_is_a_problem(monkeypatch: pytest.MonkeyPatch
     assert (checks.python().state, checks.snakemake().state) == ("problem", "problem")
     assert "Python 3.11 to 3.13" in checks.python().remedy
     assert "snakemake>=9.20" in checks.snakemake().remedy
+
+
+def test_a_package_that_every_job_compiles_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "slowly.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    assert checks.bytecode("slowly").state == "ok"
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert checks.bytecode("slowly").state == "warning"
+    py_compile.compile(str(tmp_path / "slowly.py"))
+    assert checks.bytecode("slowly") == Check("Bytecode", "ok", "slowly is compiled")
 
 
 def test_what_a_process_says_is_taken_and_its_fault_is_told() -> None:

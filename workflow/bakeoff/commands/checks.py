@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import json
 import locale
 import os
@@ -76,6 +77,21 @@ def python() -> Check:
     state: State = "ok" if PYTHON[0] <= sys.version_info[:2] <= PYTHON[1] else "problem"
     found = f"{platform.python_version()}, {sys.executable}"
     return Check("Python", state, found, f"use Python {low} to {high}: uv run --python {high} bakeoff doctor")
+
+
+def bytecode(package: str = "torch") -> Check:
+    """Whether jobs find the package compiled: to compile it takes longer than all else that a job starts with."""
+    found = importlib.util.find_spec(package)
+    if found is None or not found.cached or Path(found.cached).exists():
+        return Check("Bytecode", "ok", f"{package} is compiled" if found else f"no {package}")
+    if not os.environ.get("PYTHONDONTWRITEBYTECODE"):
+        return Check("Bytecode", "ok", f"the first import will compile {package}")
+    return Check(
+        "Bytecode",
+        "warning",
+        f"PYTHONDONTWRITEBYTECODE is set: each job compiles {package} anew, about two seconds",
+        "uv sync --compile-bytecode, or unset it",
+    )
 
 
 def snakemake() -> Check:

@@ -54,6 +54,7 @@ def examine(study: Path | None, scale: Scale = None) -> Iterator[Check]:
     except UserError as error:
         fault = str(error)
     yield checks.python()
+    yield checks.bytecode()
     yield checks.snakemake()
     yield from checks.torch(grid.study.device if grid else "auto")
     yield checks.cores(grid.study.threads if grid else 1)
