@@ -161,7 +161,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def status_of(path: Path | None, as_json: bool = False) -> int:
     with pytest.raises(SystemExit) as ended:
-        doctor.doctor(path, as_json)
+        doctor.doctor(path, as_json=as_json)
     return int(ended.value.code or 0)
 
 
