@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bakeoff.deploy import export, facts
-from bakeoff.deploy.session import Predictor, load
+from bakeoff.deploy.session import MODEL, RECORD, Predictor, load
 from bakeoff.errors import Refused, UserError
 from bakeoff.provenance import read_record, spec_digest, write_record
 
@@ -151,6 +151,16 @@ def test_what_was_changed_or_is_nothing_is_refused(deployed: Path, tmp_path: Pat
         (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / "model.onnx").write_bytes((tmp_path / "model.onnx").read_bytes() + b" ")
     with pytest.raises(Refused, match=r"model\.onnx: is not the file that export\.json describes"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("changes", [{"size": 1000}, {"labels": ["a", "b"]}, {"fit": "stretch"}, {"channels": None}])
+def test_a_forged_description_is_refused(changes: dict[str, Any], deployed: Path, tmp_path: Path) -> None:
+    record = read_record(deployed / "export" / RECORD, "export")
+    (tmp_path / MODEL).write_bytes((deployed / "export" / MODEL).read_bytes())
+    body = {"info": record["info"] | changes}
+    write_record(tmp_path / RECORD, "export", record["spec"], "0" * 16, body, [tmp_path / MODEL])
+    with pytest.raises(Refused, match="is not the network that"):
         load(tmp_path)
 
 

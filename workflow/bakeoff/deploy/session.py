@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from bakeoff.errors import Refused, UserError
 from bakeoff.provenance import Json, check_files, read_record
 
 Backend = Literal["onnxruntime", "torch"]
+FITS = get_args(Fit)
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
@@ -144,7 +145,20 @@ def _onnxruntime(folder: Path, threads: int | None, int8: bool) -> Predictor:
     check_files(folder / RECORD, record, name)
     session = _session(folder / name, threads)
     alone = int8  # each image: what is quantised is scaled by the largest value of the batch that it is in
-    return Predictor(record["info"], "onnxruntime", partial(_answers, session, "probabilities", alone))
+    predictor = Predictor(record.get("info", {}), "onnxruntime", partial(_answers, session, "probabilities", alone))
+    if not _fits(session, predictor):
+        raise Refused(f"{folder / name}: is not the network that {RECORD} beside it describes")
+    return predictor
+
+
+def _fits(session: Any, predictor: Predictor) -> bool:
+    """Whether a session takes and gives what its record says; an export may be anybody's."""
+    try:
+        wanted = [predictor.size, predictor.size, predictor.channels], len(predictor.labels), predictor.fit in FITS
+    except (KeyError, TypeError, ValueError):
+        return False
+    given = {each.name: each.shape[1:] for each in (*session.get_inputs(), *session.get_outputs())}
+    return wanted == (given.get("images"), *(given.get("probabilities") or [None]), True)
 
 
 def logits_of(path: Path) -> Callable[[Pixels], Floats]:
