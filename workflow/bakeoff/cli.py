@@ -25,6 +25,7 @@ from bakeoff.commands import (
     predict,
     profile,
     run,
+    score,
     serve,
     show,
     unlock,
@@ -83,6 +84,7 @@ for command in (
     export.export,
     serve.serve,
     compare.compare,
+    score.score,
     verification.verification,
     verification.embed,
 ):

@@ -98,7 +98,7 @@ def compare(
     from bakeoff.compare.outside import Request
 
     settings = {
-        "alpha": _numbers(alpha, "--alpha"), "correction": correction, "seeds_planned": seeds_planned, "split": split,
+        "alpha": levels(alpha, "--alpha"), "correction": correction, "seeds_planned": seeds_planned, "split": split,
         "n_train": n_train, "n_test": n_test, "tie_decimals": tie_decimals, "n_resamples": resamples,
         "rng_seed": rng_seed,
     }  # fmt: skip
@@ -112,10 +112,11 @@ def compare(
     if plan:
         _plan(made, as_json)
     else:
-        _of_scores(made, inputs, out, as_json)
+        of_scores(made, inputs, out, as_json)
 
 
-def _numbers(text: str | None, option: str) -> list[float] | None:
+def levels(text: str | None, option: str) -> list[float] | None:
+    """The numbers of an option such as --alpha. Raises UserError, naming it, for other text."""
     try:
         return None if text is None else [float(part) for part in text.split(",")]
     except ValueError:
@@ -146,7 +147,7 @@ def _assembled(source: Path | None, files: list[Path], request: Request) -> tupl
     from bakeoff.evaluate.metrics import METRICS
 
     known = {name: Known(metric.unit, metric.direction, metric.range) for name, metric in METRICS.items()}
-    read = [(_named(path), _bytes(path)) for path in (*([source] if source else []), *files)]
+    read = [(_named(path), contents(path)) for path in (*([source] if source else []), *files)]
     table = scores.read(read[0][1], read[0][0], request.metric) if source else None
     answers = predictions.read(read[1 if source else 0 :]) if files else None
     made = outside.assemble(table, answers, request, known)
@@ -157,7 +158,8 @@ def _named(path: Path) -> str:
     return "standard input" if str(path) == STDIN else str(path)
 
 
-def _bytes(path: Path) -> bytes:
+def contents(path: Path) -> bytes:
+    """All of a file, or of standard input. Raises UserError for one that cannot be read, or is too large."""
     if str(path) == STDIN:
         return sys.stdin.buffer.read(_MOST_BYTES)
     try:
@@ -168,7 +170,8 @@ def _bytes(path: Path) -> bytes:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _of_scores(made: Assembled, inputs: Json, out: Path | None, as_json: bool) -> None:
+def of_scores(made: Assembled, inputs: Json, out: Path | None, as_json: bool) -> None:
+    """Compare what was assembled, print it, and write it into `out`; `inputs` are the sha256 of files by name."""
     from bakeoff.compare import standalone
 
     if out is not None:

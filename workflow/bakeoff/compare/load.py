@@ -74,7 +74,7 @@ class Outcome:
     correct: npt.NDArray[np.bool_] | None = None  # [N]
     predictions_digest: str | None = None
     predicted: IntArray | None = None  # [N]
-    per_image: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)  # [N] each
+    per_image: Mapping[str, npt.NDArray[np.floating]] = field(default_factory=dict)  # [N] each
 
 
 @dataclass(frozen=True, kw_only=True)
