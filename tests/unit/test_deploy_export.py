@@ -122,6 +122,31 @@ class _Program:
         return lambda images: (torch.from_numpy(self.answers(images.numpy())),)
 
 
+def test_the_command_says_what_was_found(
+    deployed: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def fake(run_dir: Path, out: Path, **options: Any) -> dict[str, Any]:
+        asked.update(run=run_dir, out=out, **options)
+        return read_record(deployed / "export" / RECORD, "export")
+
+    monkeypatch.setattr(export, "run", fake)
+    done = call("export", str(deployed), "--int8")
+    assert (done.status, done.err) == (0, "")
+    assert asked == {"run": deployed, "out": deployed / "export", "int8": True, "data": None}
+    assert len(done.out.splitlines()) == 4
+    assert "torch's class for 256 of 256 test images" in done.out
+
+
+def test_what_a_killed_export_left_is_no_hindrance(deployed: Path, tmp_path: Path) -> None:
+    (tmp_path / ".export-abc").mkdir()
+    export._must_be_free(tmp_path)
+    (tmp_path / "other").mkdir()
+    with pytest.raises(UserError, match="holds other files"):
+        export._must_be_free(tmp_path)
+
+
 def test_a_folder_of_other_things_is_left_alone(deployed: Path, tmp_path: Path, call: Call) -> None:
     (tmp_path / "README.md").write_text("mine")
     done = call("export", str(deployed), "--out", str(tmp_path))

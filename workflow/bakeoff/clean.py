@@ -27,7 +27,7 @@ _PLACES = {
     "data set": ("data/*", re.compile(rf".*{_SPEC}")),
 }
 _CHECKPOINT = "checkpoint.pt"
-_LEFT_OVER = re.compile(r"\..+\.\d+\.part(\..+)?|\.(prepare|store)-.+")
+_LEFT_OVER = re.compile(r"\..+\.\d+\.part(\..+)?|\.(prepare|store|export)-.+")
 _SECONDS = 3600.0
 """What is younger may be somebody's work."""
 

@@ -26,6 +26,7 @@ from bakeoff.errors import UserError
 from bakeoff.probe.restore import Restored, restore
 from bakeoff.provenance import Json, canonical, code_digest, environment, write_json, write_record
 
+_UNFINISHED = ".export-"
 PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime", "numpy", "pillow")
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -63,7 +64,7 @@ def run(run_dir: Path, out: Path, *, data: Path | None = None, int8: bool = Fals
     restored = restore(run_dir, images)
     served = _served(restored, info["temperature"])
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as place:
+    with tempfile.TemporaryDirectory(dir=out, prefix=_UNFINISHED) as place:
         folder = Path(place)
         program = _save_program(served, info, folder / PROGRAM)
         graph = _save_onnx(program, folder / MODEL, info)
@@ -100,7 +101,8 @@ def run(run_dir: Path, out: Path, *, data: Path | None = None, int8: bool = Fals
 def _must_be_free(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: is a file; name a folder")
-    if out.is_dir() and any(out.iterdir()) and not (out / RECORD).is_file():
+    others = [path for path in (out.iterdir() if out.is_dir() else ()) if not path.name.startswith(_UNFINISHED)]
+    if others and not (out / RECORD).is_file():
         raise UserError(f"{out}: holds other files than an export; name a new folder, or an empty one")
 
 
