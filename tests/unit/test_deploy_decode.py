@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bakeoff.data.decode import read
+from bakeoff.data.decode import fitted, read
 from bakeoff.deploy import decode as module
 from bakeoff.deploy.decode import decode
+from bakeoff.deploy.facts import fit_of, reduces_jpegs
 from bakeoff.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -53,6 +54,23 @@ def test_pixels_are_those_of_the_study(kind: str, mode: str, channels: int, tmp_
         here = decode(data, size, channels, fit)  # type: ignore[arg-type]
         assert here.shape == (size, size, channels)
         assert (here == study.transpose(1, 2, 0)).all()
+
+
+def test_large_jpegs_are_decoded_as_the_studys_were(tmp_path: Path) -> None:
+    """Of one's own files at a fraction of their size, of torchvision's data sets in full."""
+    noise = Image.fromarray(RNG.integers(0, 256, (400, 400, 3), dtype=np.uint8)).resize((400, 400))
+    data = saved(noise, "JPEG")
+    (tmp_path / "image").write_bytes(data)
+    own = read(tmp_path / "image", 20, 3, "crop").transpose(1, 2, 0)
+    with Image.open(tmp_path / "image") as whole:
+        published = fitted(whole, 20, 3, "crop").transpose(1, 2, 0)
+    assert (own != published).any()
+    for dataset, expected in (
+        ({"source": "folder", "options": {"fit": "crop"}, "content": "0" * 64}, own),
+        ({"source": "digits"}, own),
+        ({"source": "torchvision/Flowers102", "options": {"fit": "crop"}}, published),
+    ):
+        assert (decode(data, 20, 3, fit_of(dataset), reduce=reduces_jpegs(dataset)) == expected).all()
 
 
 def test_a_picture_taken_sideways_is_turned() -> None:

@@ -21,11 +21,14 @@ MAX_PIXELS = 64_000_000
 """Width times height; what cameras make today has fewer."""
 
 
-def decode(data: bytes, size: int, channels: int, fit: Fit, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+def decode(
+    data: bytes, size: int, channels: int, fit: Fit, max_pixels: int = MAX_PIXELS, reduce: bool = True
+) -> NDArray[np.uint8]:
     """An image file as [size, size, channels] uint8, turned, cut and resized as `prepare` does it (data/decode.py).
 
-    Of several frames the first; transparency is dropped; of 16 bits the upper 8 are kept. Raises UserError, in one
-    sentence, for what is no such image, or has more than `max_pixels`.
+    Of several frames the first; transparency is dropped; of 16 bits the upper 8 are kept; a large JPEG is decoded at a
+    fraction of its size if `reduce`. Raises UserError, in one sentence, for what is no such image, or has more than
+    `max_pixels`.
     """
     if not data:
         raise UserError("is empty")
@@ -34,7 +37,8 @@ def decode(data: bytes, size: int, channels: int, fit: Fit, max_pixels: int = MA
             width, height = image.size
             if width * height > max_pixels:
                 raise UserError(f"is {width:,} x {height:,} pixels large; {_most(max_pixels)}")
-            image.draft(None, (2 * size, 2 * size))  # of a JPEG, as in data/decode.py: for the same bits
+            if reduce:
+                image.draft(None, (2 * size, 2 * size))  # as in data/decode.py: for the same bits
             return np.ascontiguousarray(fitted(image, size, channels, fit).transpose(1, 2, 0))
     except (UserError, MemoryError):
         raise

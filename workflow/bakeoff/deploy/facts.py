@@ -56,6 +56,7 @@ def read(run_dir: Path, data: Path | None = None) -> Json:
         "size": manifest["size"],
         "channels": manifest["channels"],
         "fit": fit_of(spec["dataset"]),
+        "reduces_jpegs": reduces_jpegs(spec["dataset"]),
         "normalisation": record["normalisation"],
         "temperature": temperature or 1.0,
         "not_calibrated": metrics["calibration"]["why_null"],
@@ -91,6 +92,13 @@ def fit_of(dataset: Json) -> Fit:
     """How the images of a data set were made squares; of published sets, whose images are squares, nothing was cut."""
     fit: Fit = dataset.get("options", {}).get("fit", "crop")
     return fit
+
+
+def reduces_jpegs(dataset: Json) -> bool:
+    """Whether large JPEGs were decoded at a fraction of their size: those in one's own folders were. Of published sets
+    torchvision decodes some, in full; the others came as pixels, so that the faster way is as true.
+    """
+    return "content" in dataset or "fit" not in dataset.get("options", {})
 
 
 def _metrics(run_dir: Path, record: Json) -> Json:

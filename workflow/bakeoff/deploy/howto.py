@@ -17,6 +17,7 @@ def preprocessor(info: Json) -> Json:
         "fit": info["fit"],
         "resample": "bilinear",
         "turn_by_exif": True,
+        "large_jpegs": "decoded at a fraction of their size" if info["reduces_jpegs"] else "decoded in full",
         "transparency": "dropped",
         "sixteen_bits": "upper 8 are kept",
         "input": {"name": "images", "dtype": "uint8", "shape": ["batch", info["size"], info["size"], info["channels"]]},

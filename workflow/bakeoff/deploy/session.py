@@ -69,7 +69,7 @@ class Predictor:
 
     def decode(self, data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
         """The bytes of an image file as [size, size, channels]. Raises UserError as decode.decode does."""
-        return decode(data, self.size, self.channels, self.fit, max_pixels)
+        return decode(data, self.size, self.channels, self.fit, max_pixels, self.info["reduces_jpegs"])
 
     def predict(self, batch: Pixels) -> Floats:
         """Calibrated probabilities [B, classes] of images [B, size, size, channels] uint8, at least one."""
