@@ -28,8 +28,8 @@ AnyArray = npt.NDArray[Any]
 
 MOST_BYTES = 4 * 2**30
 """What one file may unpack to: 500,000 images of 1,000 classes as float64."""
-_UNPACKED = 2000
-"""So many times its size an archive may unpack to; zeros, packed by zlib, come to 1,000."""
+_UNPACKED = 200
+"""So many times its size an archive beyond 64 MiB may unpack to; zeros come to 1,000."""
 _PARQUET, _ZIP, _NPY = b"PAR1", b"PK\x03\x04", b"\x93NUMPY"
 _NUMBERED = re.compile(r"(.*?)_?(\d{1,6})")
 _DAMAGE = (OSError, EOFError, KeyError, TypeError, ValueError, NotImplementedError, MemoryError, RuntimeError,

@@ -94,7 +94,10 @@ def named(path: str) -> tuple[str, int]:
 
 
 def _aligned(found: list[Run], task: Task) -> list[Run]:
-    """All runs in the order of the first one's rows. Raises UserError unless they have the same rows and truth."""
+    """All runs in the order of the ids, so that no draw depends on that of a file; without ids, as they are.
+
+    Raises UserError unless they have the same rows and truth.
+    """
     first = found[0]
     with_ids = [run for run in found if ID in run.columns]
     if with_ids and len(with_ids) < len(found):
@@ -103,10 +106,10 @@ def _aligned(found: list[Run], task: Task) -> list[Run]:
             f"{without.columns.source}: has no column {ID}, which {with_ids[0].columns.source} has: "
             "rows without ids can only be matched by their order"
         )
-    known = _index(first) if with_ids else None
-    ordered = [first, *(_like(run, first, known) for run in found[1:])]
+    known = _index(first).sort_values() if with_ids else None
+    ordered = [_like(run, first, known) for run in found]
     for run in ordered[1:]:
-        _same_truth(run, first, task)
+        _same_truth(run, ordered[0], task)
     return ordered
 
 
