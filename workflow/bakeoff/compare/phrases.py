@@ -23,6 +23,13 @@ class Language:
     phrases: Mapping[str, str]
 
 
+# Of predictions made elsewhere (`bakeoff score`): initials, the same in any language.
+_INITIALS = {
+    **{name: name.upper() for name in ("auc", "bleu", "eer", "mae", "mse", "rmse")},
+    **{name: name.replace("rouge", "ROUGE-") for name in ("rouge1", "rouge2", "rougeL")},
+    "r2": "R²",
+}
+
 ENGLISH = Language(
     space=" ",
     gap=" ",
@@ -30,6 +37,7 @@ ENGLISH = Language(
     interval="[{}, {}]",
     units={"fraction": "points", "coefficient": "", "squared error": ""},
     metrics={
+        **_INITIALS,
         "balanced_accuracy": "balanced accuracy",
         "macro_f1": "macro F1",
         "micro_f1": "micro F1",
@@ -141,6 +149,7 @@ JAPANESE = Language(
     interval="95%信頼区間{}〜{}",
     units={"fraction": "ポイント", "nats": "ナット", "coefficient": "", "squared error": ""},
     metrics={
+        **_INITIALS,
         "accuracy": "正解率",
         "balanced_accuracy": "バランス正解率",
         "macro_f1": "マクロ平均F1",

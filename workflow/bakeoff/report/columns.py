@@ -89,7 +89,7 @@ def _interval(name: str, key: str, diff: str | None = None) -> Make:
                 return asked.unit.bounds(lo, hi)
             return asked.unit.interval(row.values.get(diff), lo, hi)
 
-        return [Column(name, text, unit=f"{asked.unit.points}, 95%")]
+        return [Column(name, text, unit=f"{asked.unit.points}, 95%".removeprefix(", "))]
 
     return make
 
@@ -158,7 +158,7 @@ def _difference(asked: Asked) -> list[Column[Row]]:
     def text(row: Row) -> str:
         return "baseline" if row.is_baseline else unit.interval(row.diff, row.diff_ci_lo, row.diff_ci_hi)
 
-    return [Column("Difference", text, unit=f"{unit.points}, 95% interval", always=True)]
+    return [Column("Difference", text, unit=f"{unit.points}, 95% interval".removeprefix(", "), always=True)]
 
 
 def _p_adjusted(asked: Asked) -> list[Column[Row]]:

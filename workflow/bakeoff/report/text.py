@@ -13,6 +13,8 @@ _METRICS = {
     "top5": "top-5 accuracy", "mcc": "MCC", "cohen_kappa": "Cohen's kappa", "auroc_ovr": "AUROC (one vs rest)",
     "auroc_ovo": "AUROC (one vs one)", "brier": "Brier score", "ece": "ECE", "ece_calibrated": "ECE calibrated",
     "adaptive_ece": "adaptive ECE", **{f"{mean}_f1": f"{mean} F1" for mean in ("macro", "micro", "weighted")},
+    **{name: name.upper() for name in ("auc", "bleu", "eer", "fid", "mae", "mape", "mse", "rmse")}, "r2": "R²",
+    **{name: name.replace("rouge", "ROUGE-") for name in ("rouge1", "rouge2", "rougeL")},
 }  # fmt: skip
 _STEPS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
@@ -29,8 +31,9 @@ class Names:
 
 
 def metric_name(name: str) -> str:
-    """A metric's name as words."""
-    return _METRICS.get(name, name.replace("_", " "))
+    """A metric's name as words; what stands in parentheses is the name of something else."""
+    head, bracket, rest = name.partition(" (")
+    return _METRICS.get(head, head.replace("_", " ")) + bracket + rest
 
 
 def capital(text: str) -> str:
