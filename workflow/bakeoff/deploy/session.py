@@ -171,6 +171,8 @@ def _session(path: Path, threads: int | None) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    # Its threads would wait for their next share of work by counting, on the cores of those who decode and listen.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if threads:
         options.intra_op_num_threads = threads
     try:
