@@ -45,6 +45,15 @@ class Health(BaseModel):
     status: str
 
 
+class Options(BaseModel, extra="forbid"):
+    """What one may ask for besides."""
+
+    top: int = Field(default=5, ge=1, le=100, description="Classes to name for an image.")
+    maps: bool = Field(
+        default=False, description="Also where in each image its first class was seen; by the back end torch."
+    )
+
+
 FORBIDDEN = {403: "The header Host, or Sec-Fetch-Site, is that of another site."}
 _PREDICT = {
     400: "The form is malformed, cut off or empty, or has a field of another name.",

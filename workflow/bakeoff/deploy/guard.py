@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Collection
 
-from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -15,15 +14,11 @@ from bakeoff.deploy.observed import Observed
 LOCAL = ("127.0.0.1", "localhost", "[::1]")
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"x-frame-options", b"DENY"),
     (b"cache-control", b"no-store"),
 ]
-CSP = b"content-security-policy"
-_PORT = re.compile(r":\d*$")
-NOTHING = (CSP, b"default-src 'none'; frame-ancestors 'none'")
+PAGE = {"Referrer-Policy": "no-referrer", "Cross-Origin-Opener-Policy": "same-origin", "X-Frame-Options": "DENY"}
+_PORT = re.compile(rb":\d*$")
 
 
 def names(host: str) -> Collection[str] | None:
@@ -40,7 +35,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, observed: Observed, hosts: Collection[str] | None = LOCAL) -> None:
         self._app, self._observed = app, observed
-        self._hosts = None if hosts is None else frozenset(hosts)
+        self._hosts = None if hosts is None else frozenset(host.lower().encode() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """An event of the server, or a request."""
@@ -51,10 +46,7 @@ class Guard:
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = message["headers"]
-                headers += HEADERS
-                if not any(name == CSP for name, _ in headers):
-                    headers.append(NOTHING)
+                message["headers"] += HEADERS
                 self._observed.request(scope["path"], message["status"], time.perf_counter() - began)
             await send(message)
 
@@ -62,9 +54,9 @@ class Guard:
         await (self._app if refused is None else refused)(scope, receive, answer)
 
     def _refused(self, scope: Scope) -> ASGIApp | None:
-        headers = Headers(scope=scope)
-        if self._hosts is not None and _PORT.sub("", headers.get("host", "").lower()) not in self._hosts:
+        headers = dict(scope["headers"])
+        if self._hosts is not None and _PORT.sub(b"", headers.get(b"host", b"").lower()) not in self._hosts:
             return JSONResponse({"error": "the server is not known by this name (the header Host)"}, 403)
-        if headers.get("sec-fetch-site") in ("cross-site", "same-site") and scope["method"] != "GET":
+        if headers.get(b"sec-fetch-site") in (b"cross-site", b"same-site") and scope["method"] != "GET":
             return JSONResponse({"error": "pages of other sites may not ask this server"}, 403)
         return None

@@ -16,20 +16,23 @@ from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
 from typing import Annotated, Any
+from urllib.parse import parse_qsl
 
 import numpy as np
 import uvicorn
 from fastapi import FastAPI, Query, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from PIL import Image
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bakeoff.deploy import answers
+from bakeoff.deploy import answers, guard
+from bakeoff.deploy.answers import Options
 from bakeoff.deploy.batching import Batcher, Ticket, Unreadable
 from bakeoff.deploy.connections import connection
-from bakeoff.deploy.guard import CSP, LOCAL, Guard
+from bakeoff.deploy.guard import LOCAL, Guard
 from bakeoff.deploy.limits import BUSY, Held, Limits, Rejected
 from bakeoff.deploy.observed import Observed
 from bakeoff.deploy.predict import top_of
@@ -37,8 +40,8 @@ from bakeoff.deploy.session import Floats, Predictor
 from bakeoff.deploy.uploads import Upload, body_of, uploads
 
 PATHS = frozenset({"/", "/predict", "/healthz", "/info", "/metrics", "/openapi.json"})
-Top = Annotated[int, Query(ge=1, le=100, description="Classes to name for an image.")]
-Maps = Annotated[bool, Query(description="Also where in each image its first class was seen; by the back end torch.")]
+DEFAULT = Options()
+to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Service:
@@ -66,25 +69,29 @@ class Service:
         finally:
             self._batcher.close()
 
-    async def predict(self, request: Request, top: int, maps: bool) -> list[dict[str, Any]]:
+    async def predict(self, request: Request, options: Options) -> list[dict[str, Any]]:
         """The entries of the answer. Raises Rejected."""
-        if maps and not self.predictor.explains:
+        if options.maps and not self.predictor.explains:
             raise Rejected(422, "maps: this server was not started with --backend torch, which they need")
+        late = Rejected(408, f"the body did not arrive within {self.limits.seconds:g} seconds")
         with self._memory.some() as memory, self._waiting.some() as waiting:
-            body = await body_of(request, self.limits, memory)
-            sent = uploads(body, request.headers.get("content-type", ""), self.limits)
-            del body
-            waiting.more(len(sent))
             try:
-                async with asyncio.timeout(self.limits.seconds):
+                async with asyncio.timeout(self.limits.seconds) as alarm:
+                    headers = dict(request.scope["headers"])
+                    body = await body_of(headers, request.receive, self.limits, memory)
+                    late = Rejected(503, f"no answer was ready within {self.limits.seconds:g} seconds; ask again")
+                    alarm.reschedule(asyncio.get_running_loop().time() + self.limits.seconds)
+                    sent = uploads(body, headers.get(b"content-type", b""), self.limits)
+                    del body
+                    waiting.more(len(sent))
                     ticket = self._batcher.submit([upload.data for upload in sent])
                     rows = await ticket.done
-                    pictures = await self._maps(ticket) if maps else [None] * len(sent)
+                    pictures = await self._maps(ticket) if options.maps else [None] * len(sent)
             except Unreadable as error:
                 raise Rejected(422, f"{_which(sent, error.number)} {error}") from None
             except TimeoutError:
-                raise Rejected(503, f"no answer was ready within {self.limits.seconds:g} seconds; ask again") from None
-        return [self._entry(*each, top) for each in zip(sent, rows, pictures, strict=True)]
+                raise late from None
+        return [self._entry(*each, options.top) for each in zip(sent, rows, pictures, strict=True)]
 
     def _entry(self, upload: Upload, row: Floats, picture: str | None, top: int) -> dict[str, Any]:
         best = top_of(row, self.predictor.labels, top)
@@ -138,17 +145,20 @@ def application(
     app = FastAPI(title=f"bakeoff: {predictor.info['name']}", lifespan=lifespan, docs_url=None, redoc_url=None)
     _say_errors(app)
 
-    @app.post(
+    async def predict(request: Request, options: Annotated[Options, Query()]) -> Response:
+        """Which class images are of, with calibrated probabilities."""
+        entries = await service.predict(request, options)
+        return Response(to_json({"images": entries}), media_type="application/json")
+
+    app.router.add_api_route(
         "/predict",
+        predict,
+        methods=["POST"],
         response_model=answers.Images,
-        response_model_exclude_none=True,
         responses=answers.PREDICT,
         openapi_extra={"requestBody": answers.body(service.limits)},
+        route_class_override=Direct,
     )
-    async def predict(request: Request, top: Top = 5, maps: Maps = False) -> Response:
-        """Which class images are of, with calibrated probabilities."""
-        entries = await service.predict(request, top, maps)
-        return Response(json.dumps({"images": entries}, ensure_ascii=False), media_type="application/json")
 
     @app.get("/healthz", response_model=answers.Health, responses=answers.responses(answers.FORBIDDEN))
     async def healthz() -> Response:
@@ -168,9 +178,32 @@ def application(
     @app.get("/", include_in_schema=False)
     async def page() -> Response:
         text, policy = _page()
-        return HTMLResponse(text, headers={CSP.decode(): policy})
+        return HTMLResponse(text, headers=guard.PAGE | {"Content-Security-Policy": policy})
 
     return Guard(app, service.observed, hosts)
+
+
+class Direct(APIRoute):
+    """A route that FastAPI describes and we call: its reading of parameters takes longer than decoding an image."""
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            query = scope["query_string"]
+            request = Request(scope, receive)
+            response: Response = await self.endpoint(request, _options(query.decode("latin-1")) if query else DEFAULT)
+            await response(scope, receive, send)
+
+        self.app = app
+
+
+def _options(query: str) -> Options:
+    try:
+        return Options.model_validate(dict(parse_qsl(query, keep_blank_values=True)))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise Rejected(422, f"{first['loc'][-1]}: {first['msg']}") from None
 
 
 def _say_errors(app: FastAPI) -> None:
@@ -185,11 +218,6 @@ def _say_errors(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
 
-    async def of_options(_: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
-        first = error.errors()[0]
-        return JSONResponse({"error": f"{first['loc'][-1]}: {first['msg']}"}, 422)
-
     async def ours(_: Request, error: Exception) -> Response:
         if isinstance(error, MemoryError):
             return await rejected(_, Rejected(503, BUSY))
@@ -197,7 +225,6 @@ def _say_errors(app: FastAPI) -> None:
 
     app.add_exception_handler(Rejected, rejected)
     app.add_exception_handler(HTTPException, of_http)
-    app.add_exception_handler(RequestValidationError, of_options)
     app.add_exception_handler(Exception, ours)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from python_multipart.multipart import parse_options_header
-from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
 from bakeoff.deploy.limits import Limits, Rejected, Share
 
@@ -24,23 +24,20 @@ class Upload:
     data: bytes
 
 
-async def body_of(request: Request, limits: Limits, share: Share) -> bytes:
+async def body_of(headers: Mapping[bytes, bytes], receive: Receive, limits: Limits, share: Share) -> bytes:
     """The body, whether its length was told or not, which is counted in `share` as it comes. Raises Rejected."""
-    declared = request.headers.get("content-length")
-    if declared is not None and int(declared) > limits.bytes:  # digits, as the HTTP parser saw to
+    if int(headers.get(b"content-length", b"0")) > limits.bytes:  # digits, as the HTTP parser saw to
         raise _too_large(limits)
-    chunks = []
-    try:
-        async with asyncio.timeout(limits.seconds):
-            async for chunk in request.stream():
-                share.more(len(chunk))
-                if share.size > limits.bytes:
-                    raise _too_large(limits)
-                chunks.append(chunk)
-    except TimeoutError:
-        raise Rejected(408, f"the body did not arrive within {limits.seconds:g} seconds") from None
-    except ClientDisconnect:
-        raise Rejected(400, "the body ended early") from None
+    chunks, more = [], True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Rejected(400, "the body ended early")
+        share.more(len(message["body"]))
+        if share.size > limits.bytes:
+            raise _too_large(limits)
+        chunks.append(message["body"])
+        more = message["more_body"]
     return b"".join(chunks)
 
 
@@ -48,7 +45,7 @@ def _too_large(limits: Limits) -> Rejected:
     return Rejected(413, f"the body is too large; at most {limits.bytes:,} bytes are taken")
 
 
-def uploads(body: bytes, content_type: str, limits: Limits) -> list[Upload]:
+def uploads(body: bytes, content_type: bytes, limits: Limits) -> list[Upload]:
     """At least one file, at most `limits.images`, as sent by multipart/form-data or as the body itself.
 
     Raises Rejected, also for forms that have anything else in them.
@@ -58,7 +55,7 @@ def uploads(body: bytes, content_type: str, limits: Limits) -> list[Upload]:
         return _of_form(body, options.get(b"boundary", b""), limits)
     if kind.decode("latin-1").startswith(RAW):
         return [Upload("", body)]
-    told = f"not {content_type[:100]!r}" if content_type else "and the request names none"
+    told = f"not {content_type[:100].decode('latin-1')!r}" if content_type else "and the request names none"
     raise Rejected(415, f"the content type must be multipart/form-data or that of an image, {told}")
 
 
