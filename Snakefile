@@ -63,6 +63,7 @@ include: "workflow/rules/probe.smk"
 include: "workflow/rules/combine.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/compare.smk"
+include: "workflow/rules/samples.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/partial.smk"
 

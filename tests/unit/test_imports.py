@@ -11,7 +11,7 @@ import pytest
 from bakeoff import plugins
 from bakeoff.provenance import PACKAGE, import_closure
 
-STEPS = ("data", "audit", "train", "profile", "evaluate", "probe", "combine", "compare", "report")
+STEPS = ("data", "audit", "train", "profile", "evaluate", "probe", "combine", "samples", "compare", "report")
 # What a step runs besides its step.py, for another rule.
 BESIDE = {"combine": ("bakeoff.combine.costs",), "evaluate": ("bakeoff.evaluate.verification_output",)}
 PLUGINS = (
@@ -116,7 +116,8 @@ COMMANDS = {
 }
 # What is not a step's own: the settings of all steps are read with the study, and arrays are how data meets training.
 ARRAYS = {"bakeoff.data", "bakeoff.data.arrays"}
-SHARED = {"audit": ARRAYS, "train": ARRAYS, "probe": ARRAYS}
+SHEET = {"bakeoff.train", "bakeoff.train.augment", "bakeoff.train.policies", "bakeoff.train.policies._sheet"}
+SHARED = {"audit": ARRAYS, "train": ARRAYS, "probe": ARRAYS, "samples": ARRAYS | SHEET}
 HEAVY = {"torch", "torchvision", "timm", "fvcore", "albumentations"}
 SLOW = {"numpy", "pandas", "scipy", "sklearn", "statsmodels", "matplotlib"}
 

@@ -63,6 +63,7 @@ def test_everything_is_new_at_first() -> None:
     assert Counter((item.step, item.reason) for item in found) == {
         ("prepare", "new"): 1,
         ("audit", "its images are to do"): 1,
+        ("samples", "its images are to do"): 1,
         ("train", "new"): 12,
         ("profile", "new"): 2,
         ("evaluate", "its run is to do"): 12,
@@ -157,7 +158,7 @@ def test_probes_and_ensembles_are_counted() -> None:
     )
     steps = Counter(item.step for item in examine(deep))
     assert steps == Counter(
-        prepare=1, audit=1, train=6, profile=5, probe=6, combine=9, evaluate=15, compare=1, report=1
+        prepare=1, audit=1, train=6, profile=5, probe=6, combine=9, evaluate=15, compare=1, samples=1, report=1
     )
     assert {i.reason for i in examine(deep) if i.step in ("combine", "evaluate")} == {
         "its runs are to do",

@@ -50,6 +50,7 @@ def test_a_translation_has_the_fields_of_its_text_and_no_others() -> None:
 # Patterns, LaTeX and styles; what the terminal alone shows.
 SILENT = {
     "embedded", "latex", "language", "lettering", "papers", "planned", "tabular", "html", "interactive", "columns",
+    "gallery",  # docs/studies, in English
 }  # fmt: skip
 UNSAID = {"outside lower center", "has no column", "was not asked for", "snakemake --cores all"}
 

@@ -17,7 +17,7 @@ from checkout import TINY, Checkout, Outcome
 
 MODELS = ("lenet5", "tiny_cnn")
 SEEDS = (0, 1)
-PREPARED = Counter({"prepare": 1, "audit": 1})
+PREPARED = Counter({"prepare": 1, "audit": 1, "samples": 1})
 SUMMARY = Counter({"compare": 1, "report": 1})
 PACKAGE = "workflow/bakeoff"
 
@@ -181,7 +181,7 @@ def test_learning_rate_and_weight_decay_swapped_and_back(done: Checkout) -> None
 def test_second_study_shares_runs(done: Checkout) -> None:
     second = done.study(study="second", models=["lenet5", "tiny_vit"], seeds=[1])
     new = ("tiny_vit",)
-    expect(done.snakemake(second), profiled(new) + trained(new, (1,)) + SUMMARY)
+    expect(done.snakemake(second), profiled(new) + trained(new, (1,)) + Counter({"samples": 1}) + SUMMARY)
     expect(done.snakemake(done.study()), Counter())
 
 

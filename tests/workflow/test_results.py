@@ -27,6 +27,7 @@ def test_layout_of_results(first_run: tuple[Checkout, Outcome]) -> None:
         "tiny/tables/model/digits.*": 5,
         "tiny/figures/pareto_*.svg": 7,
         "tiny/coverage.csv": 1,
+        "tiny/samples.*": 2,
         "tiny/costs.csv": 1,
         "tiny/runs.csv": 1,
     }.items():

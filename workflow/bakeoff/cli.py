@@ -294,6 +294,19 @@ def combine_costs(
 
 
 @app.command()
+def samples(spec: Spec, code: Code = None) -> None:
+    """Write what the training images look like under each augmentation policy of a study."""
+    from bakeoff import stages
+    from bakeoff.samples import step
+
+    settings = parse_spec(spec)
+    if code is None:
+        entries = at_path(settings, "datasets").values()
+        code = stages.samples(policy["policy"] for entry in entries for policy in entry["policies"].values())
+    step.run(settings, code)
+
+
+@app.command()
 def report(
     study: Annotated[Path, typer.Argument(help="Study file; without --spec.")] = DEFAULT_STUDY,
     spec: Annotated[str | None, typer.Option(help="The step's settings; the rule hands them over.")] = None,

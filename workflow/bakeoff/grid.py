@@ -348,6 +348,20 @@ class Grid(Datasets):
         return stages.compare()
 
     @property
+    def samples_spec(self) -> Json:
+        """What the pictures of augmentations depend on: the policies, and where the images of each data set stand."""
+        found: Json = {}
+        for cell in self.cells:
+            entry = found.setdefault(cell.dataset, {"data": self.data_dir(cell.dataset).name, "policies": {}})
+            entry["policies"][cell.augmentation] = self._augmentation_spec(cell.augmentation)
+        return {"study": self.study.study, "datasets": found}
+
+    @cached_property
+    def samples_code(self) -> str:
+        """Digest of what `samples` runs."""
+        return stages.samples(self._augmentations[cell.augmentation].policy for cell in self.cells)
+
+    @property
     def report_spec(self) -> Json:
         """What the report depends on besides the comparison: words, not numbers."""
         return {"study": self.study.study, "title": self.study.title, **self.study.report.model_dump(mode="json")}

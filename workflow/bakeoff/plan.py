@@ -40,7 +40,8 @@ def examine(grid: Grid) -> list[Item]:
         waiting |= {item.path} if item.reason else set()
     items += _evaluated(grid, waiting)
     items.append(_compared(grid, any(item.reason for item in items)))
-    return [*items, _reported(grid, items[-1])]
+    items.append(_sampled(grid, waiting))
+    return [*items, _reported(grid, *items[-2:])]
 
 
 def _prepared(grid: Grid) -> Iterator[Item]:
@@ -112,11 +113,20 @@ def _compared(grid: Grid, waits: bool) -> Item:
     return Item("compare", grid.study.study, "what it compares is to do" if waits else reason, path)
 
 
-def _reported(grid: Grid, comparison: Item) -> Item:
+def _sampled(grid: Grid, waiting: set[Path]) -> Item:
+    path = study_dir(grid.study.study) / "samples.json"
+    _, reason = _record(path, "samples", grid.samples_code, spec_digest(grid.samples_spec))
+    manifests = {folder / "manifest.json" for folder in grid.data_dirs()}
+    return Item("samples", grid.study.study, "its images are to do" if waiting & manifests else reason, path)
+
+
+def _reported(grid: Grid, comparison: Item, samples: Item) -> Item:
     """The page carries no record; it is as good as it is younger than the comparison. Labels are Snakemake's to see."""
     page = study_dir(grid.study.study) / "report.html"
     reason = "its comparison is to do" if comparison.reason else None
-    if reason is None and not page.is_file():
+    if reason is None and samples.reason:
+        reason = "its samples are to do"
+    elif reason is None and not page.is_file():
         reason = "new"
     elif reason is None and page.stat().st_mtime_ns < comparison.path.stat().st_mtime_ns:
         reason = "its comparison was made again"

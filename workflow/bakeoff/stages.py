@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from functools import cache
 
 from bakeoff import plugins
@@ -68,6 +69,11 @@ def combine() -> str:
 def verification() -> str:
     """Digest for verifications of the embeddings of probes."""
     return code_digest("bakeoff.evaluate.verification_output")
+
+
+def samples(policies: Iterable[str]) -> str:
+    """Digest for pictures of these augmentation policies."""
+    return _digest("bakeoff.samples.step", *sorted({plugins.module(POLICIES, policy) for policy in policies}))
 
 
 @cache

@@ -27,6 +27,7 @@ FIGURES = {
     "reliability": "Reliability diagrams",
     "corruptions": "Accuracy under corruptions",
     "explanations": "Where the models look",
+    "samples": "Training images under each policy",
 }
 # One for each question and data set: comparison and data set, as folder and file.
 TABLES = [
@@ -50,6 +51,7 @@ rule report:
         rules.compare.output.diagnostics,
         rules.compare.output.errors,
         rules.compare.output.explanations,
+        rules.samples.output,
     output:
         html=report(
             f"{layout.STUDY}/report.html",

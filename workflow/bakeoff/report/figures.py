@@ -31,6 +31,7 @@ from bakeoff.report import (
     pareto,
     reliability,
     robustness,
+    samples,
     training,
     words,
 )
@@ -172,6 +173,12 @@ FIGURES: dict[str, Figure] = {
         lambda results, names, _: explanations.figure(results, names),
         "Test images, and below them where HiResCAM says each model's answer comes from, of its first finished run.",
         "Test images in a row, and one row of heat maps over them for each model.",
+    ),
+    "samples": Figure(
+        lambda results, names, _: samples.figure(results.samples, names),
+        "Training images as they are (first column), and after draws of each augmentation policy.",
+        "Training images, one row or two per augmentation policy: the image as it is, then eight draws.",
+        lambda results: bool(results.samples),
     ),
 }
 NAMES = tuple(FIGURES)

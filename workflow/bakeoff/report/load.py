@@ -12,7 +12,7 @@ import pandas as pd
 from bakeoff import provenance
 from bakeoff.errors import Refused
 from bakeoff.report import across as datasets
-from bakeoff.report import diagnosed
+from bakeoff.report import diagnosed, sampled
 from bakeoff.report import factorial as factors
 from bakeoff.report import gates as requirements
 from bakeoff.report import ledger as ledgers
@@ -20,6 +20,7 @@ from bakeoff.report.across import Across
 from bakeoff.report.diagnosed import Diagnostics, take
 from bakeoff.report.factorial import View
 from bakeoff.report.gates import Gates
+from bakeoff.report.sampled import Sample
 
 AXES = ("dataset", "model", "augmentation", "recipe")
 
@@ -307,6 +308,7 @@ class Results:
     warnings: list[str]
     confusion: list[Confusion]
     diagnostics: Diagnostics
+    samples: list[Sample]
     curves: pd.DataFrame
     bakeoff: str | None
     digest: str
@@ -332,6 +334,7 @@ def load(folder: Path) -> Results:
         beside = {
             "confusion": [take(Confusion, cell) for cell in provenance.read_record(matrices, "confusion")["cells"]],
             "diagnostics": diagnosed.load(folder),
+            "samples": sampled.load(folder),
             "curves": _table(folder / "curves.csv", (*AXES, "epoch")),
         }
         return _results(record, missing_seeds, beside)
@@ -344,6 +347,7 @@ def of_scores(record: Mapping[str, Any]) -> Results:
     beside: Mapping[str, Any] = {
         "confusion": [],
         "diagnostics": Diagnostics([], [], {}, {}, []),
+        "samples": [],
         "curves": pd.DataFrame(),
     }
     return _results(record, {}, beside)
