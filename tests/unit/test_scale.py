@@ -48,6 +48,17 @@ def test_snakemake_and_the_commands_mean_the_same(tmp_path: Path, call: Call, mo
     assert said.out.startswith("Study tiny-small: 4 runs in 4 cells\n")
 
 
+def test_the_command_line_wins_over_the_block(tmp_path: Path) -> None:
+    path = studyfile.write({**TINY, "small": SMALL}, tmp_path / "study.json")
+    given = {"scale": "small", "seeds": ["5", "6"], "recipes": {"default": {"lr": "0.2"}}, "models": ["tiny_vit"]}
+    small = load_workflow([path], given, path)
+    recipe = small.recipes["default"]
+    assert (small.study, small.seeds, recipe.lr, recipe.epochs) == ("tiny-small", [5, 6], 0.2, 1)
+    assert [entry.name for entry in small.models] == ["tiny_vit"]
+    with pytest.raises(UserError, match=r"^--config: recipes.default.lr: "):
+        load_workflow([path], {"scale": "small", "recipes": {"default": {"lr": "0"}}}, path)
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [

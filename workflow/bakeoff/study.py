@@ -115,6 +115,11 @@ def load_workflow(configfiles: Iterable[Path], overrides: Mapping[str, Any], def
     for document in documents:
         scale.merge(data, document.data)
         places |= document.places
+    if isinstance(data.get("small"), dict):
+        over = {key: value for key, value in given.items() if key not in ("study", *scale.KEYS)}
+        data["small"] = dict(data["small"])
+        scale.merge(data["small"], over)  # the command line wins, in the small version too
+        places |= {("small", *path): "--config" for path in studyfile.paths(over)}
     return check(Document(documents[-1].source, data, places))
 
 
