@@ -127,6 +127,10 @@ def test_a_folder_that_is_none_is_a_problem() -> None:
     assert (later.state, later.found) == ("ok", "yes, it will be made")
 
 
+def test_the_font_of_figures_has_japanese_letters() -> None:
+    assert checks.fonts("手書き数字").found.startswith("for Japanese: IPAexGothic")
+
+
 def test_a_font_is_asked_for_where_labels_need_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "_FONTS", "print('[]')")
     assert checks.fonts("LeNet-5").state == "ok"

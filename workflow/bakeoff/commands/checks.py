@@ -49,15 +49,11 @@ print(json.dumps({"torch": torch.__version__, "torchvision": torchvision.__versi
 """
 _FONTS = """
 import json
+from bakeoff.report import lettering
 from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
-def covers(path):
-    try:
-        return FT2Font(path).get_char_index(ord("\\u8a9e")) > 0
-    except Exception:
-        return False
-found = {f.name for f in font_manager.fontManager.ttflist if covers(f.fname)}
-print(json.dumps(sorted(name for name in found if "Last Resort" not in name)))  # that one draws boxes
+names = lettering.families()
+print(json.dumps([n for n in names if FT2Font(font_manager.findfont(n)).get_char_index(ord("\\u8a9e"))]))
 """
 
 
@@ -206,11 +202,9 @@ def encoding() -> Check:
 
 
 def fonts(labels: str, limit: float = LIMIT) -> Check:
-    """A font with Japanese letters, where the study's labels have such."""
+    """Which of the fonts that figures take has Japanese letters, where the study's labels have such."""
     found, problem = _asked(_FONTS, limit)
-    remedy = (
-        "install one (apt install fonts-noto-cjk), then delete matplotlib's list of fonts: rm -r ~/.cache/matplotlib"
-    )
+    remedy = "uv sync (matplotlib-fontja brings one), or apt install fonts-noto-cjk and rm -r ~/.cache/matplotlib"
     if found is None:
         return Check("Fonts", "warning", problem, remedy)
     if found:
