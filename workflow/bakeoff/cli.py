@@ -18,6 +18,7 @@ from bakeoff.commands import (
     compare,
     doctor,
     export,
+    features,
     gallery,
     gate,
     new,
@@ -85,6 +86,7 @@ for command in (
     serve.serve,
     compare.compare,
     score.score,
+    features.features,
     verification.verification,
     verification.embed,
 ):
