@@ -166,6 +166,13 @@ def test_probes_and_ensembles_are_counted() -> None:
     }
 
 
+def test_verifications_follow_their_probes() -> None:
+    asked = grid(augmentations=["none"], probe={"embeddings": True}, evaluate={"verification": True})
+    found = [item for item in examine(asked) if item.step == "verification"]
+    assert [item.path for item in found] == asked.verifications()
+    assert {item.reason for item in found} == {"its probe is to do"}
+
+
 def test_a_search_is_counted_for_each_cell() -> None:
     tuned = with_recipe(tuning={"trials": 4})
     assert [(item.name, item.reason) for item in examine(tuned) if item.step == "tune"] == [

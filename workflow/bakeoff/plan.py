@@ -11,7 +11,7 @@ from typing import Any
 from bakeoff.cells import Cell
 from bakeoff.errors import Refused
 from bakeoff.grid import Grid
-from bakeoff.layout import study_dir
+from bakeoff.layout import study_dir, verification_path
 from bakeoff.provenance import read_record, spec_digest
 
 _KEPT = ("code_digest", "spec_digest", "record_digest", "run_digest", "files")
@@ -38,7 +38,7 @@ def examine(grid: Grid) -> list[Item]:
     for item in (*_probed(grid, waiting), *_combined(grid, waiting)):
         items.append(item)
         waiting |= {item.path} if item.reason else set()
-    items += _evaluated(grid, waiting)
+    items += [*_verified(grid, waiting), *_evaluated(grid, waiting)]
     items.append(_compared(grid, any(item.reason for item in items)))
     items.append(_sampled(grid, waiting))
     return [*items, _reported(grid, *items[-2:])]
@@ -85,6 +85,17 @@ def _probed(grid: Grid, waiting: set[Path]) -> Iterator[Item]:
     for cell, seed, path, code in grid.probe_jobs():
         reason = _of_run(path, "probe", code, cell.run_dir(seed) / "run.json", waiting)
         yield Item("probe", _name(cell, seed), reason, path, cell, seed)
+
+
+def _verified(grid: Grid, waiting: set[Path]) -> Iterator[Item]:
+    if not grid.study.evaluate.verification:
+        return
+    for cell, seed, probe, _ in grid.probe_jobs():
+        path = verification_path(probe)
+        _, reason = _record(path, "verification", grid.verification_code)
+        yield Item(
+            "verification", _name(cell, seed), "its probe is to do" if probe in waiting else reason, path, cell, seed
+        )
 
 
 def _combined(grid: Grid, waiting: set[Path]) -> Iterator[Item]:

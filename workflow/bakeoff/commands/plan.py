@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from bakeoff.grid import Grid
     from bakeoff.plan import Item
 
-STEPS = ("prepare", "audit", "tune", "train", "profile", "probe", "combine", "evaluate", "compare", "samples", "report")
+STEPS = (
+    "prepare", "audit", "tune", "train", "profile", "probe", "combine", "verification", "evaluate", "compare",
+    "samples", "report",
+)  # fmt: skip
 MOST = 20
 """So many results that are to do for one reason are named, the others counted."""
 _NAMED = ("prepare", "tune", "train", "profile")
@@ -200,7 +203,7 @@ def seconds_left(costs: Iterable[tuple[Item, Estimate]], means: Means) -> float:
             work[item.step] += estimate.seconds
             longest = max(longest, estimate.seconds)
     beside = sum(work[step] for step in _ON_GPU) / means.at_once
-    small = (work["audit"] + work["combine"] + work["evaluate"]) / means.cores
+    small = sum(work[step] for step in ("audit", "combine", "verification", "evaluate")) / means.cores
     alone = sum(work[step] for step in ("prepare", "audit", "profile", "compare", "samples", "report"))
     return max(beside + small + alone, longest)
 
