@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ctypes
 import hashlib
 import io
 import json
@@ -11,7 +12,7 @@ import re
 import signal
 import socket
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
@@ -265,6 +266,13 @@ def server(app: ASGIApp, limits: Limits) -> uvicorn.Server:
 
 def run(app: ASGIApp, limits: Limits, listening: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT; then what was asked is answered, and nothing more is taken."""
+    _give_memory_back()
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again at its end
         signal.signal(number, lambda *_: None)
     server(app, limits).run([listening])
+
+
+def _give_memory_back() -> None:
+    """glibc, having freed one large image, keeps the memory of the next ones, unless told from which size not to."""
+    with suppress(OSError, AttributeError):  # another system's library
+        ctypes.CDLL(None).mallopt(-3, 4 << 20)  # M_MMAP_THRESHOLD
