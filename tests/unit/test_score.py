@@ -61,6 +61,8 @@ def test_predictions_go_to_the_table_that_compare_makes_of_the_same_answers(fold
     scored = call("score", *files(folder), "--task", "classification", "--baseline", "weak", "--out", "out")
     assert scored.status == 0, scored.err
     assert "strong" in scored.out
+    unasked = call("score", "weak_seed0.csv", "strong-seed0.npz", "--task", "classification", "--metric", "log_loss")
+    assert "Log loss on test set: models compared with weak" in unasked.out
     assert {path.name for path in (folder / "out").iterdir()} == {
         "comparison.csv",
         "comparison.json",
@@ -106,6 +108,8 @@ def test_system_and_seed_are_in_the_name() -> None:
     assert named("resnet18/Seed-12.parquet") == ("resnet18", 12)
     assert named("models/resnet18/seed3/predictions.npz") == ("resnet18", 3)
     assert named("vendor v2.csv") == ("vendor v2", 0)
+    own = "/x/results/runs/digits/lenet5/standard/my-recipe-0123456789ab/seed4/predictions.npz"
+    assert named(own) == ("lenet5/standard/my-recipe", 4)
 
 
 def test_one_file_may_hold_all_runs_and_names_win_over_the_files() -> None:

@@ -19,7 +19,9 @@ def score(
         Literal["classification", "regression", "verification", "generation", "text"],
         typer.Option(help="What the predictions are."),
     ],
-    baseline: Annotated[str | None, typer.Option(help="The system that all others are compared with.")] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="What all others are compared with; default: the system of the first file.")
+    ] = None,
     metric: Annotated[str | None, typer.Option(help="The one that is judged; default: the task's own.")] = None,
     floor: Annotated[float, typer.Option(help="Regression: what |y_true| counts as at least in MAPE.")] = 1e-3,
     far: Annotated[str, typer.Option(help="Verification: false accept rates to give the TAR at.")] = "0.1,0.01,0.001",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -27,8 +28,9 @@ TASKS: Mapping[str, Task] = MappingProxyType(
 def assemble(files: Sequence[tuple[str, bytes]], task: Task, options: Options, request: Request) -> Assembled:
     """Score the runs in the bytes of files, each with its path, and put them in place.
 
-    `request.metric` may be the beginning of a metric's name that has something in parentheses; without one, the task's
-    own is judged, or the first that there is. Raises UserError for what is wrong with a file or the request.
+    Without a baseline, it is the system of the first file. `request.metric` may be the beginning of a name that has
+    something in parentheses; without one, the task's own is judged, or the first that there is. Raises UserError for
+    what is wrong with a file or the request.
     """
     found = runs(files, task)
     measured = [(run, task.measure(run.columns, options)) for run in found]
@@ -39,7 +41,8 @@ def assemble(files: Sequence[tuple[str, bytes]], task: Task, options: Options, r
     ]
     source = files[0][0] if len(files) == 1 else f"{files[0][0]} and {len(files) - 1} more"
     names = sorted({row.metric for row in rows})
-    wanted = Request(**{**vars(request), "metric": _metric(names, request.metric, task)})
+    baseline = request.baseline or found[0].system
+    wanted = replace(request, baseline=baseline, metric=_metric(names, request.metric, task))
     scores = Scores(source, ("model",), tuple(rows), tuple(_left_out(measured, task)))
     answers = Predictions(
         source,

@@ -19,6 +19,7 @@ from bakeoff.score.task import Task
 ID, SYSTEM, SEED = "example_id", ("system", "model"), "seed"
 FACTS = (*SYSTEM, SEED, "made_by")
 _SEEDED = re.compile(r"(?P<system>.*?)[-_. ]*seed[-_ ]?(?P<seed>\d{1,9})", re.IGNORECASE)
+_OWN = re.compile(r"(?:.*/)?runs/[^/]+/(?P<system>[^/]+/[^/]+/[^/]+)-[0-9a-f]{12}/seed(?P<seed>\d+)/predictions\.npz")
 _OF_A_RUN = "predictions"
 """What a study's own file of a run is called; the folders above it are named by seed and system."""
 
@@ -38,7 +39,7 @@ class Run:
 
 
 def runs(files: Sequence[tuple[str, bytes]], task: Task) -> list[Run]:
-    """The runs in the bytes of files, each with its path; all with the same rows in one order, if the task wants that.
+    """The runs in the bytes of files, each with its path, in their order; with the same rows, if the task wants that.
 
     System and seed are those of the columns `system` (or `model`) and `seed`, of single values of these names in an
     npz, or of the file's name, as in resnet18_seed3.csv (without a seed: 0). Raises UserError, naming file and row, for
@@ -53,7 +54,6 @@ def runs(files: Sequence[tuple[str, bytes]], task: Task) -> list[Run]:
                 f"{run.columns.source}: is {run.label}, as {other.columns.source} is; "
                 "name runs by file (SYSTEM_seed1.csv) or by columns system and seed"
             )
-    found.sort(key=lambda run: (run.system, run.seed))
     return _aligned(found, task) if task.aligned else found
 
 
@@ -79,8 +79,13 @@ def _spread(columns: Columns, name: str | None, otherwise: str) -> list[str]:
 
 
 def named(path: str) -> tuple[str, int]:
-    """System and seed of a path: a/resnet18_seed3.csv, a/resnet18/seed3.npz and resnet18/seed3/predictions.npz."""
+    """System and seed of a path: a/resnet18_seed3.csv, a/resnet18/seed3.npz and resnet18/seed3/predictions.npz.
+
+    Of a study's own run, below results/runs/, the system is model/augmentation/recipe.
+    """
     pure = PurePath(path)
+    if own := _OWN.fullmatch(pure.as_posix()):
+        return own["system"], int(own["seed"])
     parts = [pure.name.removesuffix(pure.suffix), *(part.name for part in pure.parents)]
     if parts[0] == _OF_A_RUN and len(parts) > 1:
         parts = parts[1:]
