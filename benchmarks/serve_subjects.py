@@ -21,7 +21,7 @@ from bakeoff.deploy import server
 from bakeoff.deploy.batching import best_batch
 from bakeoff.deploy.limits import Limits
 from bakeoff.deploy.predict import top_of
-from bakeoff.deploy.session import Floats, Pixels, Predictor, load
+from bakeoff.deploy.session import FOLDER, MODEL, Floats, Pixels, Predictor, load
 
 MOST = 64
 
@@ -69,14 +69,22 @@ def serve_plain(app: FastAPI, listening: socket.socket) -> None:
     uvicorn.Server(uvicorn.Config(app, access_log=False, log_level="error")).run([listening])
 
 
-def loop(predictor: Predictor) -> None:
-    size = best_batch(predictor.predict, blank(predictor), MOST)
+def loop(run: Path, predictor: Predictor) -> None:
+    import onnxruntime
+
+    folder = run / FOLDER if (run / "run.json").is_file() else run
+    session = onnxruntime.InferenceSession(folder / MODEL, providers=["CPUExecutionProvider"])  # as it comes
+
+    def predict(batch: Pixels) -> object:
+        return session.run(["probabilities"], {"images": batch})
+
+    size = best_batch(predict, blank(predictor), MOST)
     batch = np.random.default_rng(0).integers(0, 256, (size, *blank(predictor).shape), dtype=np.uint8)
     print(size, flush=True)
     for line in sys.stdin:
         count, began = 0, time.perf_counter()
         while (now := time.perf_counter()) < began + float(line):
-            predictor.predict(batch)
+            predict(batch)
             count += size
         print(count / (now - began), flush=True)
 
@@ -84,7 +92,7 @@ def loop(predictor: Predictor) -> None:
 def main() -> None:
     subject, predictor = sys.argv[1], load(Path(sys.argv[2]))
     if subject == "loop":
-        loop(predictor)
+        loop(Path(sys.argv[2]), predictor)
         return
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listening:
         print(listening.getsockname()[1], flush=True)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from bakeoff.commands.machine import cpu_cores
 from bakeoff.errors import UserError
+
+QUICK = 0.002
+"""Seconds. Where an image takes less, requests take more than the network, which gets one core: the rest is theirs."""
 
 
 def serve(
@@ -22,7 +27,9 @@ def serve(
     max_batch: Annotated[
         int | None, typer.Option(help="Images answered at once; default: found by measuring.", min=1, max=4096)
     ] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads that work on a batch.", min=1)] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads that work on a batch; default: by measuring, one or all.", min=1)
+    ] = None,
     max_mb: Annotated[float, typer.Option(help="Megabytes of a request at most.", min=0.001, max=1000)] = 20,
     max_images: Annotated[int, typer.Option(help="Images of a request at most.", min=1)] = 64,
     max_pixels: Annotated[int, typer.Option(help="Pixels of an image at most.", min=1)] = 64_000_000,
@@ -41,7 +48,7 @@ def serve(
         ) from None
     import numpy as np
 
-    from bakeoff.deploy.batching import best_batch
+    from bakeoff.deploy.batching import best_batch, seconds_of
     from bakeoff.deploy.limits import Limits
     from bakeoff.deploy.session import load
 
@@ -51,8 +58,11 @@ def serve(
         bytes=round(max_mb * 1e6), images=max_images, pixels=max_pixels, seconds=seconds, waiting=max_waiting
     )
     with _listening(host, port) as listening:
-        predictor = load(run, "torch" if backend == "torch" else "onnxruntime", data=data, int8=int8, threads=threads)
+        start = partial(load, run, "torch" if backend == "torch" else "onnxruntime", data=data, int8=int8)
+        predictor = start(threads=threads or 1)
         blank = np.zeros((predictor.size, predictor.size, predictor.channels), np.uint8)
+        if threads is None and seconds_of(predictor.predict, blank[None]) > QUICK:
+            predictor = start(threads=cpu_cores())
         most = max_batch or best_batch(predictor.predict, blank, 64)
         app = server.application(predictor, limits, most, hosts=guard.names(host))
         place = f"[{host}]" if ":" in host else host

@@ -9,6 +9,8 @@ from pydantic import BaseModel, Field
 from bakeoff.deploy.limits import Limits
 from bakeoff.deploy.uploads import FIELD
 
+MOST_TOP = 100
+
 
 class Class(BaseModel):
     """A class and how probable it is."""
@@ -48,7 +50,7 @@ class Health(BaseModel):
 class Options(BaseModel, extra="forbid"):
     """What one may ask for besides."""
 
-    top: int = Field(default=5, ge=1, le=100, description="Classes to name for an image.")
+    top: int = Field(default=5, ge=1, le=MOST_TOP, description="Classes to name for an image.")
     maps: bool = Field(
         default=False, description="Also where in each image its first class was seen; by the back end torch."
     )

@@ -12,25 +12,27 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
 
 import numpy as np
 
-from bakeoff.deploy.session import Floats, Pixels
+from bakeoff.deploy.session import Pixels
 from bakeoff.errors import UserError
 
 Decode = Callable[[bytes], Pixels]
-Predict = Callable[[Pixels], Floats]
+Row = TypeVar("Row")
+"""The answer for one image."""
 
 
-class Ticket:
-    """The images of one request on their way: `done` is a future of the rows of probabilities, in their order."""
+class Ticket(Generic[Row]):
+    """The images of one request on their way: `done` is a future of their answers, in their order."""
 
     def __init__(self, files: Sequence[bytes], loop: asyncio.AbstractEventLoop) -> None:
         self.files = files
         self.pixels: list[Pixels | None] = [None] * len(files)
-        self.rows: list[Floats | None] = [None] * len(files)
+        self.rows: list[Row | None] = [None] * len(files)
         self.left = len(files)
-        self.done: asyncio.Future[list[Floats]] = loop.create_future()
+        self.done: asyncio.Future[list[Row]] = loop.create_future()
 
 
 class Unreadable(UserError):
@@ -41,7 +43,7 @@ class Unreadable(UserError):
         self.number = number
 
 
-class Batcher:
+class Batcher(Generic[Row]):
     """Threads that decode and one that predicts; `submit` and `close` are for the thread of the event loop.
 
     `seen` is called with the size and the seconds of every batch.
@@ -50,23 +52,23 @@ class Batcher:
     def __init__(
         self,
         decode: Decode,
-        predict: Predict,
+        predict: Callable[[Pixels], Sequence[Row]],
         most: int,
         decoders: int = 1,
         seen: Callable[[int, float], None] = lambda size, seconds: None,
     ) -> None:
         self._decode, self._predict, self._most, self._seen = decode, predict, most, seen
         self._loop = asyncio.get_running_loop()
-        self._files: SimpleQueue[tuple[Ticket, int] | None] = SimpleQueue()
-        self._images: SimpleQueue[tuple[Ticket, int] | None] = SimpleQueue()
+        self._files: SimpleQueue[tuple[Ticket[Row], int] | None] = SimpleQueue()
+        self._images: SimpleQueue[tuple[Ticket[Row], int] | None] = SimpleQueue()
         self._decoders = [threading.Thread(target=self._decode_all, daemon=True) for _ in range(decoders)]
         self._predictor = threading.Thread(target=self._predict_all, daemon=True)
         for thread in (*self._decoders, self._predictor):
             thread.start()
 
-    def submit(self, files: Sequence[bytes]) -> Ticket:
+    def submit(self, files: Sequence[bytes]) -> Ticket[Row]:
         """Have these image files answered, one or more."""
-        ticket = Ticket(files, self._loop)
+        ticket: Ticket[Row] = Ticket(files, self._loop)
         for number in range(len(files)):
             self._files.put((ticket, number))
         return ticket
@@ -107,7 +109,7 @@ class Batcher:
                 pass
             self._answer([(ticket, number) for ticket, number in batch if not ticket.done.done()])
 
-    def _answer(self, batch: list[tuple[Ticket, int]]) -> None:
+    def _answer(self, batch: list[tuple[Ticket[Row], int]]) -> None:
         if not batch:
             return
         began = time.perf_counter()
@@ -125,7 +127,7 @@ class Batcher:
                 ready.append(ticket)
         self._deliver(ready, [], None)
 
-    def _deliver(self, ready: list[Ticket], failed: list[Ticket], error: Exception | None) -> None:
+    def _deliver(self, ready: list[Ticket[Row]], failed: list[Ticket[Row]], error: Exception | None) -> None:
         """Wake those who wait: one call into the event loop for a whole batch."""
 
         def wake() -> None:
@@ -140,21 +142,26 @@ class Batcher:
             self._loop.call_soon_threadsafe(wake)
 
 
-def best_batch(predict: Predict, image: Pixels, most: int, seconds: float = 2.0, close: float = 0.05) -> int:
+def seconds_of(predict: Callable[[Pixels], object], batch: Pixels) -> float:
+    """The fastest of three calls, after one that does not count."""
+    times = []
+    for _ in range(4):
+        start = time.perf_counter()
+        predict(batch)
+        times.append(time.perf_counter() - start)
+    return min(times[1:])
+
+
+def best_batch(
+    predict: Callable[[Pixels], object], image: Pixels, most: int, seconds: float = 2.0, close: float = 0.05
+) -> int:
     """The smallest size of batch, of 1, 2, 4, ... up to `most`, whose images take at most `close` longer each than
     those of the best size. Of each size the fastest of three calls counts; measuring ends after about `seconds`.
     """
     began, found = time.perf_counter(), dict[int, float]()
     size = 1
     while size <= most:
-        batch = np.repeat(image[None], size, axis=0)
-        predict(batch)
-        times = []
-        for _ in range(3):
-            start = time.perf_counter()
-            predict(batch)
-            times.append(time.perf_counter() - start)
-        found[size] = min(times) / size
+        found[size] = seconds_of(predict, np.repeat(image[None], size, axis=0)) / size
         size *= 2
         if time.perf_counter() - began + 8 * size * found[size // 2] > seconds:
             break

@@ -30,18 +30,19 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bakeoff.deploy import answers, guard
-from bakeoff.deploy.answers import Options
+from bakeoff.deploy.answers import MOST_TOP, Options
 from bakeoff.deploy.batching import Batcher, Ticket, Unreadable
 from bakeoff.deploy.connections import connection
 from bakeoff.deploy.guard import LOCAL, Guard
 from bakeoff.deploy.limits import BUSY, Held, Limits, Rejected
 from bakeoff.deploy.observed import Observed
-from bakeoff.deploy.predict import top_of
-from bakeoff.deploy.session import Floats, Predictor
+from bakeoff.deploy.session import Floats, Pixels, Predictor
 from bakeoff.deploy.uploads import Upload, body_of, uploads
 
 PATHS = frozenset({"/", "/predict", "/healthz", "/info", "/metrics", "/openapi.json"})
 DEFAULT = Options()
+Ranked = tuple[list[int], list[float]]
+"""Numbers of classes, the most probable first, and their probabilities."""
 to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -60,7 +61,7 @@ class Service:
         """The threads run."""
         self._batcher = Batcher(
             lambda data: self.predictor.decode(data, self.limits.pixels),
-            self.predictor.predict,
+            self._ranked,
             self.most,
             self._decoders,
             self.observed.batch,
@@ -94,12 +95,23 @@ class Service:
                 raise late from None
         return [self._entry(*each, options.top) for each in zip(sent, rows, pictures, strict=True)]
 
-    def _entry(self, upload: Upload, row: Floats, picture: str | None, top: int) -> dict[str, Any]:
-        best = top_of(row, self.predictor.labels, top)
-        found: dict[str, Any] = {"file": upload.name, "top": [{"label": name, "probability": p} for name, p in best]}
+    def _ranked(self, batch: Pixels) -> list[Ranked]:
+        """As predict.top_of for each image, but for all at once."""
+        probabilities = self.predictor.predict(batch)
+        order = np.argsort(-probabilities, axis=1, kind="stable")[:, :MOST_TOP]
+        sorted_ = np.take_along_axis(probabilities, order, axis=1)
+        return list(zip(order.tolist(), sorted_.tolist(), strict=True))
+
+    def _entry(self, upload: Upload, ranked: Ranked, picture: str | None, top: int) -> dict[str, Any]:
+        labels = self.predictor.labels
+        best = zip(ranked[0][:top], ranked[1], strict=False)
+        found: dict[str, Any] = {
+            "file": upload.name,
+            "top": [{"label": labels[i], "probability": probability} for i, probability in best],
+        }
         return found if picture is None else found | {"map": picture}
 
-    async def _maps(self, ticket: Ticket) -> list[str | None]:
+    async def _maps(self, ticket: Ticket[Ranked]) -> list[str | None]:
         pixels = np.stack([image for image in ticket.pixels if image is not None])
         found = await asyncio.to_thread(self.predictor.attention, pixels)
         return [_picture(each) for each in found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from bakeoff.deploy.limits import Limits, Rejected, Share
 
 FIELD = "image"
 RAW = ("application/octet-stream", "image/")
+_DISPOSITION = re.compile(rb"^content-disposition:[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 MAX_HEAD = 4096
 """Bytes of the headers of a part."""
 
@@ -81,9 +83,8 @@ def _part(part: bytes) -> Upload:
     padding, line, head = head.partition(b"\r\n")
     if not blank or not line or padding.strip() or len(head) > MAX_HEAD:
         raise Rejected(400, "the form is malformed: a part of it has no proper headers")
-    headers = (header.partition(b":") for header in head.split(b"\r\n"))
-    described = [value for name, _, value in headers if name.strip().lower() == b"content-disposition"]
-    _, options = parse_options_header(described[0] if described else b"")
+    described = _DISPOSITION.search(head)
+    _, options = parse_options_header(described[1] if described else b"")
     field, name = (options.get(key, b"").decode("utf-8", "replace") for key in (b"name", b"filename"))
     if field != FIELD:
         raise Rejected(400, f"the form has a field {field[:100]!r}; images are sent as the field {FIELD!r}")
