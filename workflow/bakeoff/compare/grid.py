@@ -13,7 +13,8 @@ from bakeoff.compare.paired import FloatArray
 from bakeoff.compare.spec import AXES, Comparison, Place
 
 SAME = 0.006
-"""What a score may differ from the mean over images: scores made elsewhere may be rounded to two decimals."""
+"""What a score may differ from the mean over images: scores made elsewhere may be rounded to two decimals.
+Above 1 it is a share: the squared error of salaries is not exact to a hundredth."""
 
 # The axes that a side is averaged over, as one cell has them: () when there are none.
 Stratum = tuple[str, ...]
@@ -100,7 +101,8 @@ def contributions(cells: Sequence[Place], loaded: Loaded, seeds: Sequence[int], 
         if len(known) < len(runs):
             return None
         row = known[0].astype(np.float64) if len(known) == 1 else np.mean(known, axis=0, dtype=np.float64)
-        if abs(float(row.mean()) - fmean(run.metrics[metric].value or 0.0 for run in runs)) > SAME:
+        score = fmean(run.metrics[metric].value or 0.0 for run in runs)
+        if abs(float(row.mean()) - score) > SAME * max(1.0, abs(score)):
             return None
         rows.append(row)
     return np.array(rows)
