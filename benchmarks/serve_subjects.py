@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from fastapi import FastAPI, UploadFile
 
+from bakeoff.commands.machine import cpu_cores
 from bakeoff.deploy import server
 from bakeoff.deploy.batching import best_batch
 from bakeoff.deploy.limits import Limits
@@ -97,7 +98,9 @@ def main() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listening:
         print(listening.getsockname()[1], flush=True)
         if subject == "constant":
-            server.run(server.application(constant(predictor), most=MOST), Limits(), listening)
+            server.run(
+                server.application(constant(predictor), most=MOST, decoders=min(4, cpu_cores())), Limits(), listening
+            )
         else:
             serve_plain(plain(predictor, subject == "plain_async"), listening)
 

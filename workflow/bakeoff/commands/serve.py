@@ -64,7 +64,7 @@ def serve(
         if threads is None and seconds_of(predictor.predict, blank[None]) > QUICK:
             predictor = start(threads=cpu_cores())
         most = max_batch or best_batch(predictor.predict, blank, 64)
-        app = server.application(predictor, limits, most, hosts=guard.names(host))
+        app = server.application(predictor, limits, most, decoders=min(4, cpu_cores()), hosts=guard.names(host))
         place = f"[{host}]" if ":" in host else host
         print(f"http://{place}:{listening.getsockname()[1]} answers for {predictor.info['name']}", flush=True)
         server.run(app, limits, listening)
