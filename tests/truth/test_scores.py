@@ -76,6 +76,21 @@ def test_verification_as_scikit_learn_documents_it_and_by_hand():
     assert found.undefined == {"tar_at_far_0.1": "needs 10 impostor pairs or more"}
 
 
+def test_what_cannot_be_better_is_the_end_of_its_range():
+    """Rounding never leaves it, or the numbers would be refused as no such metric's."""
+    scores, rng = np.linspace(0, 1, 3001), np.random.default_rng(0)
+    pairs = measured(verification.TASK, same=(scores > 0.37).astype(int), score=scores).values
+    assert (pairs["auc"], pairs["eer"]) == (1.0, 0.0)
+    for classes in range(2, 12):
+        alike = {"probabilities": np.tile(rng.dirichlet(np.ones(classes)), (7, 1)), "made_by": "by hand"}
+        assert 1.0 <= measured(generation.TASK, **alike).values["inception_score (by hand)"] < 1 + 1e-12
+    pytest.importorskip("sacrebleu", reason="needs the extra text")
+    pytest.importorskip("rouge_score", reason="needs the extra text")
+    said = sentences(20)
+    texts = measured(text.TASK, hypothesis=said, reference=said).values
+    assert texts == {"bleu": 100.0, "rouge1": 1.0, "rouge2": 1.0, "rougeL": 1.0}
+
+
 def test_embeddings_are_all_their_pairs():
     rng = np.random.default_rng(1)
     identity = np.arange(40) % 8

@@ -70,7 +70,7 @@ def inception_score(proba: FloatArray) -> float:
     marginal = proba.mean(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = np.where(proba > 0, proba * (np.log(proba) - np.log(marginal)), 0.0)
-    return float(np.exp(terms.sum(axis=1).mean()))
+    return max(float(np.exp(terms.sum(axis=1).mean())), 1.0)  # rounding may come out below
 
 
 def _made_by(columns: Columns, options: Options) -> str:

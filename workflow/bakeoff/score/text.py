@@ -23,7 +23,7 @@ _MISSING = (
 def known(name: str) -> Known:
     """Unit, direction and range of a metric of texts."""
     if name == "bleu":
-        return Known("BLEU", "max", (0.0, 100.0 + 1e-6))
+        return Known("points", "max", (0.0, 100.0))
     return Known("", "min", (1.0, None)) if name == "perplexity" else Known("fraction", "max", (0.0, 1.0))
 
 
@@ -77,7 +77,8 @@ def _bleu(hypotheses: list[str], references: list[list[str]]) -> dict[str, tuple
 def _of_counts(bleu: Any, counts: Any) -> float:
     """BLEU of summed counts: lengths of texts and references, then n-grams found and there of orders 1 to 4."""
     system, reference, *ngrams = (int(count) for count in counts)
-    return float(bleu.compute_bleu(ngrams[:4], ngrams[4:], system, reference, smooth_method="exp").score)
+    score = bleu.compute_bleu(ngrams[:4], ngrams[4:], system, reference, smooth_method="exp").score
+    return min(float(score), 100.0)  # rounding may come out above
 
 
 def _rouge(hypotheses: list[str], references: list[list[str]]) -> dict[str, tuple[float, FloatArray]]:

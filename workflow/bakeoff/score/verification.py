@@ -35,7 +35,7 @@ def measure(columns: Columns, options: Options) -> Measured:
         curve, answers = of_scores(scores, same), scores.tobytes()
         few = min(same.sum(), (~same).sum()) < 2
         per_row = {} if few else {"auc": jackknife.area_pseudovalues(scores, same)}
-    values = {"auc": float(curves.auc(curve)), "eer": float(curves.eer(curve))}
+    values = {"auc": min(float(curves.auc(curve)), 1.0), "eer": float(curves.eer(curve))}
     undefined = {}
     for far in options.far:
         name = f"tar_at_far_{far:g}"
