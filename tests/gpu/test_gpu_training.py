@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,3 +40,25 @@ def test_it_learns_what_the_cpu_learns(tmp_path: Path, train_run: Callable[..., 
 def test_auto_takes_the_gpu(tmp_path: Path, train_run: Callable[..., Path]) -> None:
     run = train_run(tmp_path / "run", device="auto", epochs=1)
     assert read_record(run / "run.json", "run")["device"] == "cuda"
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+def test_two_gpus_take_the_steps_of_one(tmp_path: Path, train_run: Callable[..., Path]) -> None:
+    runs = [train_run(tmp_path / str(n), model="tiny_cnn", device="cuda", gpus=n, **RECIPE) for n in (1, 2)]
+    one, two = (np.load(run / "predictions.npz")["logits"] for run in runs)
+    assert np.mean(one.argmax(1) == two.argmax(1)) > 0.9
+    again = train_run(tmp_path / "again", model="tiny_cnn", device="cuda", gpus=2, **RECIPE)
+    assert (again / "predictions.npz").read_bytes() == (runs[1] / "predictions.npz").read_bytes()
+
+
+def test_a_run_has_a_device_of_its_own() -> None:
+    """In a process of its own, as CUDA looks at what is visible once."""
+    code = (
+        "import torch; from bakeoff import leases\n"
+        "with leases.leased('cuda') as lease: print(torch.cuda.device_count(), *lease.devices,"
+        " torch.cuda.get_device_properties(0).uuid)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    count, leased, has = said[-3:]
+    assert count == "1"
+    assert leased == f"GPU-{has}"

@@ -92,6 +92,7 @@ COMMANDS = {
     "bakeoff.estimate",
     "bakeoff.evaluate.verification_onnx",
     "bakeoff.grid",
+    "bakeoff.leases",
     "bakeoff.lock",
     "bakeoff.models.packaged",
     "bakeoff.plan",

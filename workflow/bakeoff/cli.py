@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from bakeoff import catalogue, disk
+from bakeoff import catalogue, disk, leases
 from bakeoff.commands import (
     audit,
     clean,
@@ -56,6 +56,8 @@ Workers = Annotated[str, typer.Option(help="Processes that read data which does 
 ResidentGb = Annotated[str, typer.Option(help="Data sets up to so many GB lie on the device.")]
 CheckpointSeconds = Annotated[float | None, typer.Option(help="Seconds of work that a killed process may lose.")]
 Weights = Annotated[str, typer.Option(help="File of initial weights, for a recipe that begins from one.")]
+
+GpuShare = Annotated[int, typer.Option(min=1, help="Jobs that may be on one GPU at a time.")]
 
 ResultsStore = Annotated[str, typer.Option(help="Results store: what it has is fetched instead of trained.")]
 
@@ -158,6 +160,7 @@ def tune(
     resident_gb: ResidentGb = "",
     weights: Weights = "",
     checkpoint_seconds: CheckpointSeconds = None,
+    gpu_share: GpuShare = 1,
     results_store: ResultsStore = "",
 ) -> None:
     """Search for learning rate and weight decay of one cell, by its recipe's tuning: budget, on validation images."""
@@ -170,8 +173,9 @@ def tune(
     def search() -> None:
         from bakeoff.train import tuning
 
-        execution = _execution(workers, resident_gb, weights, checkpoint_seconds)
-        tuning.run(settings, names, data, out, digest, execution)
+        with leases.leased(at_path(settings, "device"), share=gpu_share) as lease:
+            execution = _execution(workers, resident_gb, weights, checkpoint_seconds, lease)
+            tuning.run(settings, names, data, out, digest, execution)
 
     store.through(results_store, lambda: store.tuning_wanted(settings, names, out, data, digest), search)
 
@@ -192,6 +196,7 @@ def train(
     resident_gb: ResidentGb = "",
     weights: Weights = "",
     checkpoint_seconds: CheckpointSeconds = None,
+    gpu_share: GpuShare = 1,
     results_store: ResultsStore = "",
 ) -> None:
     """Train one run: weights, history, predictions."""
@@ -206,8 +211,9 @@ def train(
     def fit() -> None:
         from bakeoff.train import step
 
-        execution = _execution(workers, resident_gb, weights, checkpoint_seconds)
-        step.run_seeds(settings, names, data, folders, digest, search, execution)
+        with leases.leased(at_path(settings, "device"), _gpus(settings), gpu_share) as lease:
+            execution = _execution(workers, resident_gb, weights, checkpoint_seconds, lease)
+            step.run_seeds(settings, names, data, folders, digest, search, execution)
 
     store.through(results_store, lambda: store.run_wanted(settings, names, folders, data, digest, search), fit)
 
@@ -218,7 +224,16 @@ def _train_code(settings: Json) -> str:
     return stages.train(at_path(settings, "model", "builder"), at_path(settings, "augmentation", "policy"))
 
 
-def _execution(workers: str, resident_gb: str, weights: str, checkpoint_seconds: float | None) -> Execution:
+def _gpus(settings: Json) -> int:
+    """The GPUs of a run, which the step checks with the rest of the recipe."""
+    recipe = at_path(settings, "recipe")
+    asked = recipe.get("gpus") if isinstance(recipe, dict) else None
+    return asked if isinstance(asked, int) else 1
+
+
+def _execution(
+    workers: str, resident_gb: str, weights: str, checkpoint_seconds: float | None, lease: leases.Lease | None
+) -> Execution:
     from bakeoff.train.job import Execution
 
     try:
@@ -227,6 +242,7 @@ def _execution(workers: str, resident_gb: str, weights: str, checkpoint_seconds:
             workers=int(workers) if workers else None,
             weights=Path(weights) if weights else None,
             checkpoint_seconds=checkpoint_seconds,
+            gpus=lease.record() if lease else None,
         )
     except ValueError:
         raise UserError(
@@ -250,14 +266,16 @@ def probe(
     data: Folder,
     out: Folder,
     code: Code = None,
+    gpu_share: GpuShare = 1,
 ) -> None:
     """Ask a trained network more: test-time augmentation, corruptions, explanations, embeddings."""
     from bakeoff import stages
     from bakeoff.probe import step
 
-    if code is None:
-        code = stages.probe(at_path(read_record(run / "run.json", "run"), "spec", "model", "builder", source=str(run)))
-    step.run(parse_spec(spec), run, data, out, code)
+    trained = at_path(read_record(run / "run.json", "run"), "spec", source=str(run))
+    code = code or stages.probe(at_path(trained, "model", "builder", source=str(run)))
+    with leases.leased(at_path(trained, "device", source=str(run)), share=gpu_share):
+        step.run(parse_spec(spec), run, data, out, code)
 
 
 @app.command()

@@ -4,7 +4,8 @@ import re
 
 RUN = layout.RUN
 
-# A job asks for a GPU where there is one; on a cluster the profile asks for it (set-resources).
+# A job asks for a GPU where there is one (of a GPU that several may share, for a share); on a cluster the profile asks
+# for it (set-resources). Which one it is, the job finds out: bakeoff.leases.
 GPU = int(
     STUDY.device == "cuda" or (STUDY.device == "auto" and device.machine_has_gpu())
 )
@@ -48,4 +49,11 @@ def cell_of(wildcards):
 def profile_gpus(wildcards):
     """Whether a profile is measured on a GPU; one that asks for a GPU where there is none says so in its record."""
     asked = GRID.profiled(wildcards.model, wildcards.spec)["device"]
-    return int(asked == "cuda" or (asked == "auto" and device.machine_has_gpu()))
+    there = asked == "cuda" or (asked == "auto" and device.machine_has_gpu())
+    return int(there) * STUDY.train.gpu_share
+
+
+def train_gpus(wildcards):
+    """What a run asks for: GPUs or, where they are shared, shares; several GPUs have no others on them."""
+    gpus = STUDY.recipes[wildcards.recipe].gpus
+    return GPU * gpus * (STUDY.train.gpu_share if gpus > 1 else 1)

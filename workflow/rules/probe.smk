@@ -17,6 +17,7 @@ rule probe:
     threads: STUDY.threads
     resources:
         gpu=GPU,
+        gpu_share=STUDY.train.gpu_share,
         mem_mb=8000,
         runtime=120,
     params:
@@ -25,7 +26,7 @@ rule probe:
     shell:
         "python -m bakeoff probe --spec {params.spec:q} --code {params.code:q}"
         " --run $(dirname {input.record:q}) --data $(dirname {input.data:q})"
-        " --out $(dirname {output.record:q}) 2> {log:q}"
+        " --gpu-share={resources.gpu_share} --out $(dirname {output.record:q}) 2> {log:q}"
 
 
 # Its embeddings compared pair by pair: only where the study asks for it. Numpy only, so the probe's GPU is free by then.

@@ -37,10 +37,11 @@ for SEEDS, SPECS in GRID.seed_groups().items():
             "../../envs/bakeoff.yaml"
         threads: STUDY.threads
         resources:
-            gpu=GPU,
+            gpu=lambda wildcards: train_gpus(wildcards),
             mem_mb=8000,
             runtime=480,
             loader_workers=LOADER_WORKERS,
+            gpu_share=STUDY.train.gpu_share,
             checkpoint_seconds=CHECKPOINT_SECONDS,
             resident_gb=RESIDENT_GB,
             results_store=STUDY.results_store or "",
@@ -57,5 +58,6 @@ for SEEDS, SPECS in GRID.seed_groups().items():
             " --recipe {wildcards.recipe:q} {resources.seeds}"
             " --data $(dirname {input.data:q}) --tuned={input.tuned:q}"
             " --checkpoint-seconds={resources.checkpoint_seconds:q} --results-store={resources.results_store:q}"
+            " --gpu-share={resources.gpu_share}"
             " --workers={resources.loader_workers:q} --resident-gb={resources.resident_gb:q} --weights={resources.weights:q}"
             " --out $(dirname {output.records[0]:q}){resources.above} 2> {log:q}"

@@ -18,6 +18,7 @@ rule tune:
         mem_mb=8000,
         runtime=1440,
         loader_workers=LOADER_WORKERS,
+        gpu_share=STUDY.train.gpu_share,
         checkpoint_seconds=CHECKPOINT_SECONDS,
         resident_gb=RESIDENT_GB,
         results_store=STUDY.results_store or "",
@@ -30,4 +31,5 @@ rule tune:
         " --dataset {wildcards.dataset:q} --model {wildcards.model:q} --augmentation {wildcards.augmentation:q}"
         " --recipe {wildcards.recipe:q} --data $(dirname {input.data:q}) --out $(dirname {output:q})"
         " --checkpoint-seconds={resources.checkpoint_seconds:q} --results-store={resources.results_store:q}"
+        " --gpu-share={resources.gpu_share}"
         " --workers={resources.loader_workers:q} --resident-gb={resources.resident_gb:q} --weights={resources.weights:q} 2> {log:q}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bakeoff import leases
 from bakeoff.commands.options import Code
 from bakeoff.errors import UserError
 from bakeoff.provenance import Json, at_path, parse_spec, validated
@@ -46,7 +47,8 @@ def profile(
     from bakeoff.profile.describe import describe
     from bakeoff.profile.step import profile_model
 
-    body = profile_model(job, complexity_only)
+    with leases.leased("cpu" if complexity_only else device):
+        body = profile_model(job, complexity_only)
     if as_json:
         print(json.dumps(body, indent=1))
     elif body["params"] is not None:
@@ -59,7 +61,8 @@ def _profile_as_told(spec: Json, out: Path, code: str | None, attempt: int) -> N
     from bakeoff import stages
     from bakeoff.profile import step
 
-    step.run(spec, out, code or stages.profile(at_path(spec, "model", "builder")), attempt)
+    with leases.leased(at_path(spec, "device")):
+        step.run(spec, out, code or stages.profile(at_path(spec, "model", "builder")), attempt)
 
 
 def _profile_job(model: str, settings: Json) -> ProfileSpec:

@@ -51,6 +51,8 @@ def choose(learner: Learner, make_batch: Callable[[], Batch], steps_to_come: int
     batch like those to come. What is tried leaves no trace in weights, buffers, optimizer or random state.
     """
     asked = before or learner.recipe.acceleration
+    if learner.recipe.gpus > 1:
+        return Choice(learner, "eager", "several processes share each step")
     if learner.sums.loss.device.type != "cuda":
         return Choice(learner, "eager", "on a CPU neither graphs nor the compiler pay")
     if asked == "eager":

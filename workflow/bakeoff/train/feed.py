@@ -12,7 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from bakeoff.errors import UserError
 from bakeoff.train.augment import Policy
+from bakeoff.train.parallel import ALONE, Ranks
 from bakeoff.train.sampling import order
 from bakeoff.train.spec import Recipe
 
@@ -100,7 +102,10 @@ class Feed:
         *,
         size: int | None = None,
         workers: int = 0,
+        ranks: Ranks = ALONE,
     ) -> None:
+        if ranks.count > 1 and policy.mix is not None:
+            raise UserError("gpus: an augmentation that mixes images needs a whole batch; for it set gpus: 1")
         self.device = part.labels.device
         streamed = workers > 0 or part.pixels.device != self.device
         self.part = part if streamed or size is None else part.resized(size)
@@ -110,19 +115,21 @@ class Feed:
         self.steps_per_epoch = len(part) // (self.batch_size * recipe.accumulate)
         self.batches_per_epoch = self.steps_per_epoch * recipe.accumulate
         self.images_per_epoch = self.batches_per_epoch * self.batch_size
+        self.ranks, self._own = ranks, ranks.share(self.batch_size)
         self._labels = part.labels.cpu()
         self._sampler: list[_Draw] = []
         self._loader = self._make_loader(size or part.size, workers) if streamed else None
 
     def epoch(self, number: int, first: int = 0) -> Generator[tuple[Tensor, Tensor, Tensor | None], None, None]:
         """Images [B, C, S, S] float32, labels [B] and, from a mixing policy, the share [B] of each label; the rest of
-        an image is of the one before it. Batches before the `first` are left out.
+        an image is of the one before it. Batches before the `first` are left out. Of several processes each gets its
+        own part of every batch.
         """
         draws, mix = self.policy.draws, self.policy.mix
         places = order(self._labels, self.sampling, _generator(self.streams.order, number))
         uniforms = torch.rand(len(places), draws + (mix.draws if mix else 0), generator=self._draws(number))
         left = slice(first * self.batch_size, self.images_per_epoch)
-        places, uniforms = places[left], uniforms[left]
+        places, uniforms = (self.ranks.rows(each[left], self.batch_size) for each in (places, uniforms))
         if self._loader is None:
             places, uniforms = places.to(self.device), uniforms.to(self.device)
             pieces = self._resident(places, uniforms[:, :draws])
@@ -131,7 +138,7 @@ class Feed:
             places, uniforms = places.to(self.device), uniforms.to(self.device)
             pieces = self._streamed(self._loader, uniforms[:, :draws])
         for i, pixels in enumerate(pieces):
-            batch = slice(i * self.batch_size, (i + 1) * self.batch_size)
+            batch = slice(i * self._own, (i + 1) * self._own)
             images, share = self.normalise(pixels), None
             if mix is not None:
                 images, share = mix(images, uniforms[batch, draws:])
@@ -141,7 +148,7 @@ class Feed:
         return _generator(self.streams.augment, number)
 
     def _cut(self, places: Tensor, uniforms: Tensor) -> list[_Draw]:
-        batches = [slice(at, at + self.batch_size) for at in range(0, len(places), self.batch_size)]
+        batches = [slice(at, at + self._own) for at in range(0, len(places), self._own)]
         return [(places[batch], uniforms[batch]) for batch in batches]
 
     def _resident(self, places: Tensor, uniforms: Tensor) -> Iterator[Tensor]:
@@ -152,7 +159,7 @@ class Feed:
         for i, pixels in enumerate(loader):
             pixels = pixels.to(self.device, non_blocking=True)
             if not self.policy.host:
-                pixels = self.policy(pixels, uniforms[i * self.batch_size : (i + 1) * self.batch_size])
+                pixels = self.policy(pixels, uniforms[i * self._own : (i + 1) * self._own])
             yield pixels
 
     def _make_loader(self, size: int, workers: int) -> DataLoader[Tensor]:

@@ -25,6 +25,7 @@ from bakeoff.train.checkpoint import NAME, Keep, Keeper, State
 from bakeoff.train.feed import Normalise, Part, Streams
 from bakeoff.train.loop import Epoch, Outcome, phases, predict, train
 from bakeoff.train.memory import advice, has_batch_norm, is_out_of_memory, smaller
+from bakeoff.train.parallel import ALONE, Ranks
 from bakeoff.train.spec import Recipe
 
 
@@ -40,6 +41,8 @@ class Execution:
     """The file of initial weights, where the recipe names one: it knows the file by its sha256."""
     checkpoint_seconds: float | None = None
     """Seconds of work that may be lost; default: 60."""
+    gpus: Json | None = None
+    """The GPUs leased for it (see bakeoff.leases), for the record."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Job:
     device: torch.device
     workers: int
     checkpoint_seconds: float | None = None
+    gpus: Json | None = None
 
     @property
     def size(self) -> int:
@@ -152,6 +156,7 @@ def ready(spec: Json, dataset: str, model: str, data: Path, execution: Execution
         device=device,
         workers=workers,
         checkpoint_seconds=execution.checkpoint_seconds,
+        gpus=execution.gpus,
     )
 
 
@@ -221,21 +226,26 @@ def fit(
     progress: Callable[[int, int], None],
     resume: State | None = None,
     keep: Keep = lambda _: None,
+    ranks: Ranks = ALONE,
 ) -> Trained:
     """Train the network of one seed by the recipe (the job's own, or a variant of it in tuning).
 
     Where memory does not suffice and the model has no batch norm, training begins anew with smaller batches, as many
-    a step as give the same step; else the outcome says so, and the network is as it was initialised.
+    a step as give the same step; else the outcome says so, and the network is as it was initialised. Of several
+    processes (`ranks`) none begins anew: that is a UserError.
     """
+    resume = ranks.agreed(lambda: resume)
     if resume is not None:
         recipe = recipe.model_copy(update=resume["batches"])
     tried: Recipe | None = recipe
     while tried is not None:
         try:
-            return _fit(job, tried, seed, report, progress, resume, keep)
+            return _fit(job, tried, seed, report, progress, resume, keep, ranks)
         except (RuntimeError, MemoryError) as caught:
             if not is_out_of_memory(caught):
                 raise
+            if ranks.count > 1:  # the others cannot be asked to begin anew: they wait within a step
+                raise UserError(f"{advice(caught, net_has_batch_norm=False)}, or more gpus") from caught
             error = caught.with_traceback(None)  # its frames hold on to the memory
         gc.collect()
         if job.device.type == "cuda":
@@ -263,6 +273,7 @@ def _fit(
     progress: Callable[[int, int], None],
     resume: State | None,
     keep: Keep,
+    ranks: Ranks,
 ) -> Trained:
     net, loaded = build(job, recipe, seed)
     mean, std = figures(job, loaded)
@@ -281,6 +292,7 @@ def _fit(
         workers=job.workers,
         resume=resume,
         keep=keep,
+        ranks=ranks,
     )
     return Trained(net, outcome, normalise, mean, std, loaded, recipe)
 

@@ -20,6 +20,7 @@ from bakeoff.train.average import Average
 from bakeoff.train.checkpoint import Keep, State, capture, put_back
 from bakeoff.train.feed import Feed, Normalise, Part, Streams
 from bakeoff.train.optimizer import Optimizer
+from bakeoff.train.parallel import ALONE, Ranks
 from bakeoff.train.parameters import blocks_of, freeze, parameter_groups
 from bakeoff.train.sampling import class_weights
 from bakeoff.train.schedule import Schedule, make_schedule
@@ -115,12 +116,14 @@ def train(
     workers: int = 0,
     resume: State | None = None,
     keep: Keep = lambda _: None,
+    ranks: Ranks = ALONE,
 ) -> Outcome:
     """Train `net` and leave it with the weights of its best epoch on the validation images.
 
     `make_policy` gives the augmentation for an image size. `report` gets each epoch, `progress` the number of images
     seen so far in this epoch and of the epoch: before its first batch and after each. `workers` read and augment what
-    does not lie on the device. `keep` is told after each step how to make the state that `resume` takes.
+    does not lie on the device. `keep` is told after each step how to make the state that `resume` takes. Of several
+    processes that train it together, `ranks` says which this is.
     """
     device = training.labels.device
     net = in_order(net, recipe)
@@ -128,7 +131,7 @@ def train(
     optimizer = Optimizer(parameter_groups(net, recipe, blocks_of(net)), recipe)
     average = Average(net, recipe.ema) if recipe.ema is not None else None
     weights = class_weights(training.labels, classes) if recipe.class_weights == "balanced" else None
-    learner = Learner(net, optimizer, Loss(recipe.label_smoothing, weights), recipe, average, device)
+    learner = ranks.learner(net, optimizer, Loss(recipe.label_smoothing, weights), recipe, average, device)
     run = _Run(learner, candidate=average.network if average else net)
     if resume is not None:
         run.begin_from(resume)
@@ -137,7 +140,8 @@ def train(
         first_epoch, last_epoch = last_epoch + 1, last_epoch + phase.epochs
         if run.is_past(last_epoch):
             continue
-        feed = Feed(training, recipe, make_policy(phase.size), normalise, streams, size=phase.size, workers=workers)
+        policy = make_policy(phase.size)
+        feed = Feed(training, recipe, policy, normalise, streams, size=phase.size, workers=workers, ranks=ranks)
         schedule = make_schedule(recipe, feed.steps_per_epoch, phase.epochs, phase.lr or recipe.lr)
         net.train()
         frozen.to_eval()
@@ -153,7 +157,9 @@ def train(
             seen = feed.images_per_epoch
             loss, accuracy = float(learner.sums.loss) / seen, float(learner.sums.correct) / seen
             seconds = run.seconds  # after the sums were read, so the device has finished
-            val_loss, val_accuracy = assess(predict(run.candidate, validation, normalise, recipe), validation.labels)
+            val_loss, val_accuracy = ranks.agreed(
+                lambda: assess(predict(run.candidate, validation, normalise, recipe), validation.labels)
+            )
             schedule.epoch_end(val_loss)
             name = f"{number}: {phase.size} px" if recipe.phases else "train"
             line = Epoch(run.epoch, name, run.lr, loss, accuracy, val_loss, val_accuracy, seconds)
@@ -264,6 +270,7 @@ def _run_epoch(
     progress(run.batch * feed.batch_size, feed.images_per_epoch)
     step += run.batch // accumulate
     for images, labels, share in feed.epoch(run.epoch, run.batch):
+        feed.ranks.draw_apart(feed.streams.augment, run.epoch, run.batch)
         run.batch += 1
         whole = run.batch % accumulate == 0
         if whole:

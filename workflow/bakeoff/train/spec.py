@@ -156,6 +156,10 @@ class Recipe(_Settings):
     """On CUDA: algorithms that repeat themselves bit for bit. On a CPU they do anyway."""
     acceleration: Literal["auto", "eager", "graph", "compile"] = "auto"
     """How a step is run on CUDA: auto measures which pays for itself. On a CPU always eager."""
+    gpus: Annotated[int, Field(ge=1, le=64, exclude_if=lambda gpus: gpus == 1)] = 1
+    """GPUs that share each batch of a run, one process each; on a CPU so many processes. The same steps but for
+    rounding and masks of dropout. Left out of specs where it is 1.
+    """
 
     tuning: Tuning | None = None
 
@@ -178,7 +182,20 @@ class Recipe(_Settings):
     def _fits_together(self) -> Self:
         if self.phases and self.epochs != (epochs := sum(phase.epochs for phase in self.phases)):
             raise _at("epochs", f"{self.epochs} and the phases' {epochs} epochs differ; give the phases alone")
+        if self.gpus > 1:
+            self._can_be_shared()
         return self
+
+    def _can_be_shared(self) -> None:
+        """Raises what is wrong with settings whose steps several processes cannot take as one would."""
+        if self.batch_size % self.gpus:
+            raise _at("batch_size", f"{self.batch_size} images are not to be dealt out evenly to gpus: {self.gpus}")
+        if self.acceleration in ("graph", "compile"):
+            raise _at("acceleration", f"{self.acceleration} is of one process; leave it out, or gpus: {self.gpus}")
+        if self.class_weights != "none":
+            raise _at("class_weights", f"are divided by their sum in a whole batch; leave out gpus: {self.gpus}")
+        if self.tuning is not None:
+            raise _at("tuning", f"its trials run in one process; leave out gpus: {self.gpus}, or set what it found")
 
     def slips(self) -> Iterator[tuple[str, str]]:
         """Keys whose values training can work with, but that nobody means, each with what is wrong with it."""
@@ -212,6 +229,8 @@ class TrainSettings(_Settings):
 
     seeds_together: Count = 1
     """Seeds of a cell that share each step on a GPU, as stacked weights; on a CPU they follow each other."""
+    gpu_share: Count = 1
+    """Runs that may be on one GPU at a time, for small ones that leave it idle; --resources gpu= then counts shares."""
     resident_gb: Positive | None = None
     """Data sets up to so many GB lie on the device as bytes; default: a quarter of its memory. Larger ones stream."""
     keep: Literal["best", "none"] = "best"

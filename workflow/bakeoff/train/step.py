@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from bakeoff.train import arithmetic, tuning
 from bakeoff.train.control import run_control
 from bakeoff.train.job import Execution, Job, Trained, fit, fit_together, keeper, ready
 from bakeoff.train.loop import Epoch, Outcome
+from bakeoff.train.parallel import Ranks, crew
 from bakeoff.train.progress import Progress
 from bakeoff.train.spec import Recipe
 
@@ -64,21 +65,32 @@ def run_seeds(
         return [_write_control(job, {**names, "seed": seed}, out, code) for seed, out in folders.items()]
     choice = tuning.read(tuned, job, code) if job.recipe.tuning else None
     recipe = choice.applied(job.recipe) if choice else job.recipe
-    if len(folders) > 1 and job.device.type == "cuda":
+    if len(folders) > 1 and job.device.type == "cuda" and recipe.gpus == 1:
         return _run_together(job, recipe, names, folders, code, choice)
     # Of several runs, each keeps its last state until all are done: Snakemake would delete the files of those before.
     keepers, records = [], []
-    for seed, out in folders.items():
-        progress = Progress(run_name({**names, "seed": seed}), recipe.total_epochs)
-        with keeper(job, recipe, out, code, [seed]) as kept:
-            keepers.append(kept)
-            trained = fit(job, recipe, seed, report=progress.epoch, progress=progress.batch, **progress.go_on(kept))
-            if len(folders) > 1:
-                kept.save_last()
-        records.append(write_run(job, {**names, "seed": seed}, out, code, trained, progress, choice, kept.resumed))
+    with crew(recipe.gpus, job.device, _follow, spec, names, data, list(folders), execution) as ranks:
+        for seed, out in folders.items():
+            progress = Progress(run_name({**names, "seed": seed}), recipe.total_epochs)
+            with keeper(job, recipe, out, code, [seed]) as kept:
+                keepers.append(kept)
+                told = {"report": progress.epoch, "progress": progress.batch, **progress.go_on(kept)}
+                trained = fit(job, recipe, seed, ranks=ranks, **told)
+                if len(folders) > 1:
+                    kept.save_last()
+            records.append(write_run(job, {**names, "seed": seed}, out, code, trained, progress, choice, kept.resumed))
     for kept in keepers:
         kept.remove()
     return records
+
+
+def _follow(
+    ranks: Ranks, spec: Json, names: Json, data: Path, seeds: Sequence[int], execution: Execution | None
+) -> None:
+    """What the other processes of a run do: train as the first does, and say and write nothing."""
+    job = ready(spec, names["dataset"], names["model"], data, execution or Execution())
+    for seed in seeds:
+        fit(job, job.recipe, seed, report=lambda _: None, progress=lambda *_: None, ranks=ranks)
 
 
 def _run_together(
@@ -192,6 +204,7 @@ def _data_facts(job: Job) -> Json:
 def _machine_facts(job: Job) -> Json:
     return {
         "device": job.device.type,
+        "gpus": job.gpus,
         "threads": job.spec["threads"],
         "environment": {**environment(PACKAGES), "gpu": gpu_name(job.device)},
     }

@@ -98,5 +98,8 @@ class Learner:
             self.optimizer.zero_grad()
             if self.average is not None:
                 self.average.update()
-        self.sums.loss.add_(loss.detach(), alpha=len(labels))
-        self.sums.correct.add_((logits.detach().argmax(dim=1) == labels).sum())
+        self._count(loss.detach(), (logits.detach().argmax(dim=1) == labels).sum(), len(labels))
+
+    def _count(self, loss: Tensor, correct: Tensor, images: int) -> None:
+        self.sums.loss.add_(loss, alpha=images)
+        self.sums.correct.add_(correct)
