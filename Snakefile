@@ -36,6 +36,8 @@ try:
     GRID = Grid(STUDY)
     GRID.cells
     GRID.check_audits()
+    if workflow.storage_settings.default_storage_provider:
+        GRID.check_carried()
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -73,7 +75,7 @@ include: "workflow/rules/partial.smk"
 rule all:
     default_target: True
     input:
-        expand(rules.report.output, study=STUDY.study),
+        of_study(rules.report.output),
     localrule: True
 
 

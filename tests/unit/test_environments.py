@@ -85,3 +85,13 @@ def test_the_lock_file_of_uv_agrees() -> None:
     for package in tomllib.loads(path.read_text(encoding="utf-8"))["package"]:
         by_uv.setdefault(normal(package["name"]), set()).add(package["version"])
     assert {name: versions for name, (versions, _) in locked().items() if not versions <= by_uv.get(name, set())} == {}
+
+
+def test_the_image_has_the_lock_and_the_pins_of_its_extra() -> None:
+    image = (ROOT / "envs" / "Dockerfile").read_text(encoding="utf-8")
+    assert "--require-hashes -r /tmp/requirements.lock" in image
+    installed = pins(re.findall(r"\bsnakemake-\S+==\S+", image))
+    assert installed == pins(PROJECT["optional-dependencies"]["kubernetes"])
+    python = re.search(r"^FROM python:3\.(\d+)", image, re.MULTILINE)
+    conda = re.search(r"python=3\.(\d+)", CONDA.read_text(encoding="utf-8"))
+    assert python and conda and python[1] == conda[1]

@@ -34,8 +34,9 @@ from bakeoff.commands import (
     verify,
     watch,
 )
-from bakeoff.commands.options import DEFAULT_STUDY, Code, Scale
+from bakeoff.commands.options import DEFAULT_STUDY, Code, Results, Scale
 from bakeoff.errors import UserError
+from bakeoff.layout import RESULTS
 from bakeoff.provenance import Json, at_path, parse_spec, read_record
 
 if TYPE_CHECKING:
@@ -314,7 +315,7 @@ def combine_costs(
 
 
 @app.command()
-def samples(spec: Spec, code: Code = None) -> None:
+def samples(spec: Spec, code: Code = None, results: Results = RESULTS) -> None:
     """Write what the training images look like under each augmentation policy of a study."""
     from bakeoff import stages
     from bakeoff.samples import step
@@ -323,7 +324,7 @@ def samples(spec: Spec, code: Code = None) -> None:
     if code is None:
         entries = at_path(settings, "datasets").values()
         code = stages.samples(policy["policy"] for entry in entries for policy in entry["policies"].values())
-    step.run(settings, code)
+    step.run(settings, code, results)
 
 
 @app.command()
@@ -333,6 +334,7 @@ def report(
     code: Code = None,
     scale: Scale = None,
     partial: Annotated[bool, typer.Option("--partial", help="Of what `compare --partial` compared.")] = False,
+    results: Results = RESULTS,
 ) -> None:
     """Render tables, figures and report.html of a comparison."""
     from bakeoff import stages
@@ -346,4 +348,4 @@ def report(
         settings = Grid(load(study, scale)).report_spec | {"files": files, "partial": partial}
     else:
         settings = parse_spec(spec)
-    print(step.run(settings, code or stages.report()))
+    print(step.run(settings, code or stages.report(), results))

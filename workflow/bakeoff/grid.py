@@ -131,6 +131,15 @@ class Grid(Datasets):
         """Raise UserError when a data set that is prepared already has what `audit: strict` refuses."""
         self.refuse_prepared({cell.dataset: None for cell in self.cells})
 
+    def check_carried(self) -> None:
+        """Raise UserError for what needs a folder that all jobs share, where a storage carries inputs and outputs."""
+        for what, asked in (("probes", self.probes()), ("runs made from others", self.combined)):
+            if asked:
+                raise UserError(
+                    f"--default-storage-provider: {what} of this study ({asked[0]}, ...) read files besides the inputs of"
+                    " their rules, so they need a folder that all jobs share; leave them out, or the storage"
+                )
+
     # --- train ---
 
     def _train_spec(self, dataset: str, model: str, augmentation: str, recipe: str) -> Json:

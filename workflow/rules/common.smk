@@ -35,6 +35,27 @@ wildcard_constraints:
     seed=r"[0-9]+",
 
 
+# Whether a storage plugin carries inputs and outputs, as where nodes share no folder. Then a job is given each file that
+# it reads. Elsewhere a data set's manifest stands for its arrays, whose sha256 it holds, and a plan looks at fewer files.
+CARRIED = workflow.storage_settings.default_storage_provider is not None
+ARRAYS = [
+    f"{part}_{field}.npy"
+    for part in ("train", "val", "test")
+    for field in ("pixels", "labels", "ids")
+]
+
+
+def data_arrays(*folders):
+    """The arrays of prepared data sets that a job has to be given besides their manifests."""
+    return [folder / name for folder in folders for name in ARRAYS] if CARRIED else []
+
+
+def of_study(output):
+    """The files of a rule's output for this study. Not by expand(), which takes no files of a storage."""
+    folder = layout.STUDY.format(study=STUDY.study)
+    return [f"{folder}/{str(path).split(f'{layout.STUDY}/')[1]}" for path in output]
+
+
 def cell_of(wildcards):
     """The cell that a job's wildcards name."""
     return GRID.cell(

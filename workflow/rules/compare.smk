@@ -11,6 +11,7 @@ rule compare:
         probes=GRID.probes(),
         verifications=GRID.verifications(),
         data=[folder / "manifest.json" for folder in GRID.data_dirs()],
+        arrays=data_arrays(*GRID.data_dirs()),
         audits=GRID.audits(),
     output:
         comparison=report(
@@ -57,4 +58,5 @@ rule compare:
         spec=lambda wildcards: spec_argument(GRID.compare_spec()),
         code=GRID.compare_code,
     shell:
-        "python -m bakeoff compare --spec {params.spec:q} --code {params.code:q} 2> {log:q}"
+        "python -m bakeoff compare --spec {params.spec:q} --code {params.code:q}"
+        " --results $(dirname $(dirname {output.comparison:q})) 2> {log:q}"

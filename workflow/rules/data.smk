@@ -4,11 +4,7 @@
 rule prepare:
     output:
         manifest=f"{layout.DATA}/manifest.json",
-        arrays=[
-            f"{layout.DATA}/{part}_{field}.npy"
-            for part in ("train", "val", "test")
-            for field in ("pixels", "labels", "ids")
-        ],
+        arrays=[f"{layout.DATA}/{name}" for name in ARRAYS],
     log:
         "logs/prepare/{dataset}-{spec}.log",
     benchmark:
@@ -42,6 +38,7 @@ rule prepare:
 rule audit:
     input:
         data=f"{layout.DATA}/manifest.json",
+        arrays=lambda wildcards: data_arrays(GRID.data_dir(wildcards.dataset)),
     output:
         record=f"{layout.DATA}/audit.json",
     log:

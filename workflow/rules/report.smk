@@ -132,4 +132,5 @@ rule report:
         spec=lambda wildcards: spec_argument(GRID.report_spec | {"files": STUDY_FILES}),
         code=GRID.report_code,
     shell:
-        "python -m bakeoff report --spec {params.spec:q} --code {params.code:q} 2> {log:q}"
+        "python -m bakeoff report --spec {params.spec:q} --code {params.code:q}"
+        " --results $(dirname $(dirname {output.html:q})) 2> {log:q}"

@@ -4,6 +4,7 @@
 rule samples:
     input:
         data=[folder / "manifest.json" for folder in GRID.data_dirs()],
+        arrays=data_arrays(*GRID.data_dirs()),
     output:
         arrays=f"{layout.STUDY}/samples.npz",
         record=f"{layout.STUDY}/samples.json",
@@ -21,4 +22,5 @@ rule samples:
         spec=lambda wildcards: spec_argument(GRID.samples_spec),
         code=GRID.samples_code,
     shell:
-        "python -m bakeoff samples --spec {params.spec:q} --code {params.code:q} 2> {log:q}"
+        "python -m bakeoff samples --spec {params.spec:q} --code {params.code:q}"
+        " --results $(dirname $(dirname {output.record:q})) 2> {log:q}"

@@ -4,6 +4,7 @@
 rule train:
     input:
         data=lambda wildcards: GRID.data_dir(wildcards.dataset) / "manifest.json",
+        arrays=lambda wildcards: data_arrays(GRID.data_dir(wildcards.dataset)),
         tuned=lambda wildcards: GRID.tuning_files(cell_of(wildcards)),
     output:
         record=f"{RUN}/run.json",
@@ -38,6 +39,6 @@ rule train:
         " --recipe {wildcards.recipe:q} --seed {wildcards.seed:q}"
         " --data $(dirname {input.data:q}) --tuned={input.tuned:q}"
         " --checkpoint-seconds={resources.checkpoint_seconds:q} --results-store={resources.results_store:q}"
-        " --gpu-share={resources.gpu_share}"
+        " --gpu-share={resources.gpu_share:q}"
         " --workers={resources.loader_workers:q} --resident-gb={resources.resident_gb:q} --weights={resources.weights:q}"
         " --out $(dirname {output.record:q}) 2> {log:q}"

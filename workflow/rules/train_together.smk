@@ -15,6 +15,7 @@ for SEEDS, SPECS in GRID.seed_groups().items():
             f"train_seeds_{SEEDS_NAME}"
         input:
             data=lambda wildcards: GRID.data_dir(wildcards.dataset) / "manifest.json",
+            arrays=lambda wildcards: data_arrays(GRID.data_dir(wildcards.dataset)),
             tuned=lambda wildcards: GRID.tuning_files(cell_of(wildcards)),
         output:
             records=[f"{layout.CELL}/seed{seed}/run.json" for seed in SEEDS],
@@ -58,6 +59,6 @@ for SEEDS, SPECS in GRID.seed_groups().items():
             " --recipe {wildcards.recipe:q} {resources.seeds}"
             " --data $(dirname {input.data:q}) --tuned={input.tuned:q}"
             " --checkpoint-seconds={resources.checkpoint_seconds:q} --results-store={resources.results_store:q}"
-            " --gpu-share={resources.gpu_share}"
+            " --gpu-share={resources.gpu_share:q}"
             " --workers={resources.loader_workers:q} --resident-gb={resources.resident_gb:q} --weights={resources.weights:q}"
             " --out $(dirname {output.records[0]:q}){resources.above} 2> {log:q}"

@@ -4,6 +4,7 @@
 rule tune:
     input:
         data=lambda wildcards: GRID.data_dir(wildcards.dataset) / "manifest.json",
+        arrays=lambda wildcards: data_arrays(GRID.data_dir(wildcards.dataset)),
     output:
         layout.TUNING,
     log:
@@ -31,5 +32,5 @@ rule tune:
         " --dataset {wildcards.dataset:q} --model {wildcards.model:q} --augmentation {wildcards.augmentation:q}"
         " --recipe {wildcards.recipe:q} --data $(dirname {input.data:q}) --out $(dirname {output:q})"
         " --checkpoint-seconds={resources.checkpoint_seconds:q} --results-store={resources.results_store:q}"
-        " --gpu-share={resources.gpu_share}"
+        " --gpu-share={resources.gpu_share:q}"
         " --workers={resources.loader_workers:q} --resident-gb={resources.resident_gb:q} --weights={resources.weights:q} 2> {log:q}"

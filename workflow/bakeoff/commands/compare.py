@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bakeoff.commands.options import DEFAULT_STUDY, AsJson, Code, Scale
+from bakeoff.commands.options import DEFAULT_STUDY, AsJson, Code, Results, Scale
 from bakeoff.errors import UserError
+from bakeoff.layout import RESULTS
 from bakeoff.provenance import Json, code_digest, parse_spec
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def compare(
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for comparison.csv, .json, .md and .tex.")] = None,
     as_json: AsJson = False,
+    results: Results = RESULTS,
 ) -> None:
     """Test which differences are real: of a study (writes results/STUDY/), or of anybody's scores."""
     options: Json = {
@@ -89,7 +91,7 @@ def compare(
         given = [name for name, value in options.items() if value is not None]
         if given:
             raise UserError(f"--{given[0]}: is for scores made elsewhere; a study has its settings in its file")
-        _of_study(source or DEFAULT_STUDY, scale, spec, code, partial)
+        _of_study(source or DEFAULT_STUDY, scale, spec, code, partial, results)
         return
     if scale:
         raise UserError("--scale: is for studies")
@@ -123,7 +125,7 @@ def levels(text: str | None, option: str) -> list[float] | None:
         raise UserError(f"{option}: {text!r} is no list of numbers such as 0.05,0.01") from None
 
 
-def _of_study(study: Path, scale: Scale, spec: str | None, code: str | None, partial: bool) -> None:
+def _of_study(study: Path, scale: Scale, spec: str | None, code: str | None, partial: bool, results: Path) -> None:
     from bakeoff import stages
     from bakeoff.compare import step
 
@@ -134,7 +136,7 @@ def _of_study(study: Path, scale: Scale, spec: str | None, code: str | None, par
         settings = Grid(load(study, scale)).compare_spec(partial)
     else:
         settings = parse_spec(spec)
-    step.run(settings, code or stages.compare())
+    step.run(settings, code or stages.compare(), results)
 
 
 # --- of scores made elsewhere -------------------------------------------------------------------------------------

@@ -14,3 +14,4 @@ StudyFile = Annotated[Path, typer.Argument(help="Study file.")]
 Scale = Annotated[scale.Scale | None, typer.Option(help="small: the study's small version, its block `small:`.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON, for machines.")]
 DEFAULT_STUDY = Path("config.yaml")
+Results = Annotated[Path, typer.Option(help="Folder of all results.")]
