@@ -26,7 +26,7 @@ rule probe:
     shell:
         "python -m bakeoff probe --spec {params.spec:q} --code {params.code:q}"
         " --run $(dirname {input.record:q}) --data $(dirname {input.data:q})"
-        " --gpu-share={resources.gpu_share} --out $(dirname {output.record:q}) 2> {log:q}"
+        " --gpu-share={resources.gpu_share:q} --out $(dirname {output.record:q}) 2> {log:q}"
 
 
 # Its embeddings compared pair by pair: only where the study asks for it. Numpy only, so the probe's GPU is free by then.
