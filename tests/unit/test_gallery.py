@@ -69,6 +69,12 @@ def test_a_page_tells_question_answer_table_figure_and_machine(done: Path, call:
     assert "data_amount" not in page  # it has nothing to show
 
 
+def test_a_usual_figure_that_is_too_large_is_left_out(done: Path, call: Call) -> None:
+    (done / "results/demo/figures/pareto_macs.svg").write_text("x" * 200_001)
+    assert call("gallery", "demo.yaml").status == 0
+    assert "pareto_macs" not in Path("docs/studies/demo.md").read_text(encoding="utf-8")
+
+
 def test_the_list_of_pages_keeps_what_is_around_it(done: Path, call: Call) -> None:
     folder = Path("docs/studies")
     folder.mkdir(parents=True)
@@ -92,9 +98,9 @@ def test_the_list_of_pages_keeps_what_is_around_it(done: Path, call: Call) -> No
         (lambda folder: None, ["--figure", "pie"], "--figure 'pie' is no figure; there are pareto_macs, "),
         (lambda folder: (folder / "report.html").unlink(), [], "has no report; run the study first"),
         (
-            lambda folder: (folder / "figures/pareto_macs.svg").write_text("x" * 200_001),
-            [],
-            "pareto_macs.svg has 200,001 bytes, more than the 200,000",
+            lambda folder: (folder / "figures/forest.svg").write_text("x" * 200_001),
+            ["--figure", "forest"],
+            "forest.svg has 200,001 bytes, more than the 200,000",
         ),
     ],
 )

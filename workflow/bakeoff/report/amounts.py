@@ -18,8 +18,8 @@ from bakeoff.report.text import Names, Unit, capital, metric_name
 def data_amount(results: Results, names: Names, look: Look) -> Figure:
     """The primary metric against the number of training images, one panel a data set and augmentation.
 
-    Only cells whose recipes are equal but for that number are joined. Where a model has several such lines, each ends
-    in the name of its last recipe.
+    Only cells whose recipes are equal but for that number are joined. Where a model has several such lines, each has
+    the name of a recipe beside a point of it.
     """
     panels: dict[tuple[str, str], list[list[Cell]]] = {}
     for each in by_amount(results):
@@ -38,11 +38,12 @@ def data_amount(results: Results, names: Names, look: Look) -> Figure:
     unit = Unit.of(results.metric.unit)
     several = len({cell.augmentation for cell in results.cells}) > 1
     for ax, ((dataset, augmentation), lines) in zip(axes, shown, strict=False):
-        several_lines = len({series[0].model for series in lines}) < len(lines)
         for series in lines:
             _line(ax, series, results, look)
-            if several_lines:
-                _name(ax, series[-1], results, names, look)
+            own = [other for other in lines if other[0].model == series[0].model]
+            means = {tuple(cell.metrics[results.metric.name].mean for cell in each) for each in own}
+            if len(means) > 1:  # at another point of each line, so that names do not lie on each other
+                _name(ax, series[-1 - own.index(series) % len(series)], results, names, look)
         ax.set_title(short(names(dataset), 24) + (f", {short(names(augmentation), 16)}" if several else ""))
         ax.set(xlabel="Training images", ylabel=f"{capital(metric_name(results.metric.name))} ({unit.sign})")
         _axis(ax, [cell.n_train for series in lines for cell in series if cell.n_train])
@@ -70,11 +71,12 @@ def _line(ax: Axes, series: Sequence[Cell], results: Results, look: Look) -> Non
     ax.plot(amounts, [(each.mean or 0.0) * scale for each in summaries], color=colour, marker=marker, markersize=3.5)
     for n, each in zip(amounts, summaries, strict=True):
         if each.lo is not None and each.hi is not None:
-            ax.plot([n, n], [each.lo * scale, each.hi * scale], color=colour, linewidth=0.8)
+            lo, hi = (max(each.lo, 0.0), min(each.hi, 1.0)) if each.unit == "fraction" else (each.lo, each.hi)
+            ax.plot([n, n], [lo * scale, hi * scale], color=colour, linewidth=0.8)
 
 
 def _name(ax: Axes, last: Cell, results: Results, names: Names, look: Look) -> None:
-    """The recipe of a line's last point, left of it so that it stays within the panel."""
+    """The recipe of a line's point, left of it so that it stays within the panel."""
     mean = last.metrics[results.metric.name].mean or 0.0
     place = (last.n_train or 0, mean * Unit.of(results.metric.unit).scale)
     ax.annotate(

@@ -19,7 +19,7 @@ from bakeoff.report.tabular import Table
 from bakeoff.report.text import Names, counted, markdown
 
 USUAL = ("pareto_macs", "data_amount")
-"""The figures of a page, where they have anything to show."""
+"""The figures of a page, where they have anything to show and are not too large."""
 MOST_BYTES = 200_000
 """Of one figure: pages and their figures stand in a repository."""
 MARKS = ("<!-- studies -->", "<!-- end -->")
@@ -108,19 +108,23 @@ def write(page: Page, results: Path, folder: Path, wanted: Sequence[str] = ()) -
     for name in wanted:
         if name not in figures.FIGURES:
             raise UserError(f"gallery: --figure {name!r} is no figure; there are {', '.join(figures.FIGURES)}")
-    shown = list(wanted) or [name for name in USUAL if figures.FIGURES[name].has(page.results)]
-    drawn = {name: (results / study / "figures" / f"{name}.svg").read_bytes() for name in shown}
-    for name, content in drawn.items():
-        if len(content) > MOST_BYTES:
+    usual = [name for name in USUAL if figures.FIGURES[name].has(page.results)]
+    drawn = {name: (results / study / "figures" / f"{name}.svg").read_bytes() for name in wanted or usual}
+    for name, content in list(drawn.items()):
+        if len(content) <= MOST_BYTES:
+            continue
+        if name in wanted:
             raise UserError(
                 f"gallery: {name}.svg has {len(content):,} bytes, more than the {MOST_BYTES:,} of a page's figure; "
                 "choose others by --figure"
             )
+        del drawn[name]  # of many panels; the report has it
+    for name, content in drawn.items():
         with provenance.whole(folder / study / f"{name}.svg") as part:
             part.write_bytes(content)
     path = folder / f"{study}.md"
     with provenance.whole(path) as part:
-        part.write_text(page.render(shown), encoding="utf-8")
+        part.write_text(page.render(list(drawn)), encoding="utf-8")
     _update(folder)
     return path
 
