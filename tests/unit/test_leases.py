@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import subprocess
@@ -10,9 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
+from command_line import Call
+from tiny import DIGITS
 
 from bakeoff import leases
 from bakeoff.errors import UserError
+from bakeoff.provenance import read_record
 
 FOUR = [f"GPU-{letter * 8}" for letter in "abcd"]
 # A job as Snakemake starts it: it leases, says what it got, and holds it until its input ends.
@@ -154,3 +158,26 @@ def test_a_cpu_is_not_asked_for_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "_devices", lambda: pytest.fail("looked for GPUs"))
     with leases.leased("cpu", 2) as lease:
         assert lease is None
+
+
+def test_a_run_records_its_lease_and_is_refused_for_want_of_devices(
+    tmp_path: Path, digits: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch finds none of these made-up devices, so `auto` trains on the CPU."""
+    entry = {"name": "none", "policy": "none", "options": {}}
+    model = {"name": "lenet5", "builder": "lenet5", "options": {}}
+    spec = {"dataset": DIGITS, "model": model, "augmentation": entry, "device": "auto", "threads": 1}
+
+    def train(**recipe: int) -> tuple[int, str]:
+        told = json.dumps({**spec, "recipe": {"epochs": 1, **recipe}})
+        names = ["--dataset", "digits", "--model", "lenet5", "--augmentation", "none", "--recipe", "default"]
+        places = ["--data", str(digits), "--out", str(tmp_path), "--gpu-share", "2"]
+        result = call("train", "--spec", told, *names, "--seed", "0", *places)
+        return result.status, result.err
+
+    assert train()[0] == 0
+    assert read_record(tmp_path / "run.json", "run")["gpus"] == {"devices": [FOUR[0]], "share": 2}
+    monkeypatch.setenv(leases.VISIBLE, "3")
+    status, said = train(gpus=2)
+    assert status == 1
+    assert "gpus: 2 were asked for and 1 is visible here" in said.splitlines()[-1]
