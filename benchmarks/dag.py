@@ -1,6 +1,6 @@
 """What a grid costs before its first job: `snakemake --dry-run` and the call that finds nothing to do.
 
-    python -m benchmarks.dag [--runs 100,1000,5000,20000]
+    python -m benchmarks.dag [--runs 100,1000,5000,10000,20000]
 
 Each is planned in an empty folder (`nothing done`) and where every output is there (`all done`: empty files stand for
 results). CPU seconds and peak memory are the children's, so a shared machine does not move them much; wall time it
@@ -117,7 +117,7 @@ def growth(costs: list[Cost], start: float) -> list[float | None]:
 
 def main() -> None:
     parser = common.parser(__doc__)
-    parser.add_argument("--runs", default="100,1000,5000,20000", help="sizes of the grids, multiples of 100")
+    parser.add_argument("--runs", default="100,1000,5000,10000,20000", help="sizes of the grids, multiples of 100")
     options = parser.parse_args()
     facts = common.machine()
     print(common.describe(facts), flush=True)

@@ -244,3 +244,20 @@ def test_statistics_are_simulated_and_measured(benchmark: Benchmark) -> None:
     assert found["laps"]["rows"] > 0
     assert 20 < found["peak_mb"] < 4000
     assert sum(statistics.draws(5, 3, 60).values()) > 0
+
+
+def test_many_counts_the_jobs_of_its_study(benchmark: Benchmark, tmp_path: Path) -> None:
+    many = benchmark("many")
+    notes = many.timed_python(tmp_path)
+    done = subprocess.run(
+        [tmp_path / "bin" / "python", "-c", "import sys; sys.exit(3)", "train"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (3, "")
+    assert len(notes.read_text().splitlines()) == 1
+    found = many.steps("train 1.5 0.5\nevaluate 0.25 0.25\ntrain 2.5 0.5\n")
+    assert [(step.name, step.jobs, step.cpu, step.each) for step in found] == [
+        ("train", 2, 5.0, 2.5),
+        ("evaluate", 1, 0.5, 0.5),
+    ]
+    study = many.study(500)
+    assert len(study["models"]) * len(study["seeds"]) * len(study["recipes"]) == 500

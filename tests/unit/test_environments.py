@@ -94,4 +94,6 @@ def test_the_image_has_the_lock_and_the_pins_of_its_extra() -> None:
     assert installed == pins(PROJECT["optional-dependencies"]["kubernetes"])
     python = re.search(r"^FROM python:3\.(\d+)", image, re.MULTILINE)
     conda = re.search(r"python=3\.(\d+)", CONDA.read_text(encoding="utf-8"))
-    assert python and conda and python[1] == conda[1]
+    assert python
+    assert conda
+    assert python[1] == conda[1]

@@ -1,5 +1,5 @@
-"""The profiles plan the tiny study, which needs no cluster; tests/cluster/run.sh runs it on a SLURM. And jobs that share no
-folder, as those of Kubernetes, end with the files that others end with.
+"""The profiles plan the tiny study, which needs no cluster; tests/cluster/run.sh runs it on a SLURM. And jobs that
+share no folder, as those of Kubernetes, end with the files that others end with.
 """
 
 from __future__ import annotations

@@ -136,8 +136,8 @@ class Grid(Datasets):
         for what, asked in (("probes", self.probes()), ("runs made from others", self.combined)):
             if asked:
                 raise UserError(
-                    f"--default-storage-provider: {what} of this study ({asked[0]}, ...) read files besides the inputs of"
-                    " their rules, so they need a folder that all jobs share; leave them out, or the storage"
+                    f"--default-storage-provider: {what} of this study ({asked[0]}, ...) read files besides the inputs"
+                    " of their rules, so they need a folder that all jobs share; leave them out, or the storage"
                 )
 
     # --- train ---
