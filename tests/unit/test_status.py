@@ -174,7 +174,9 @@ def test_after_the_runs_the_line_tells_what_follows() -> None:
     of = small()
     write_all(of)
     line = watch.Watcher(of, cores=2).look().line()
-    assert line.startswith("4 of 4 runs done, prepare 0/1, audit 0/1, evaluate 0/4, compare 0/1, samples 0/1, report 0/1; ")
+    assert line.startswith(
+        "4 of 4 runs done, prepare 0/1, audit 0/1, evaluate 0/4, compare 0/1, samples 0/1, report 0/1; "
+    )
 
 
 # --- what Snakemake tells ---
