@@ -122,10 +122,10 @@ def told(checkout: Checkout, *arguments: str) -> str:
 
 @pytest.mark.parametrize(
     ("study", "runs", "options"),
-    [("fast_path", 10, []), ("schedules", 120, []), ("squares", 130, ["--config", "scale=small"])],
+    [("fast_path", 10, []), ("schedules", 120, []), ("squares", 64, ["--config", "scale=small"])],
 )
 def test_studies_plan(study: str, runs: int, options: list[str], tmp_path: Path) -> None:
-    """As tests/unit/test_studies.py says of every one of them, faster."""
+    """As tests/unit/test_study_files.py says of every one of them, faster."""
     checkout = Checkout.fresh(tmp_path / "checkout")
     outcome = checkout.snakemake(ROOT / "studies" / f"{study}.yaml", "--dry-run", *options)
     assert outcome.status == 0, outcome.text
