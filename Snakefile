@@ -19,7 +19,7 @@ shell.prefix(
     f"export PYTHONPATH={shlex.quote(PACKAGE)}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
 )
 
-from bakeoff import device, layout, lock
+from bakeoff import device, layout, lock, needs
 from bakeoff.commands import news
 from bakeoff.errors import UserError
 from bakeoff.grid import Grid

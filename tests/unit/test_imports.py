@@ -94,6 +94,7 @@ COMMANDS = {
     "bakeoff.grid",
     "bakeoff.leases",
     "bakeoff.lock",
+    "bakeoff.needs",
     "bakeoff.models.packaged",
     "bakeoff.plan",
     "bakeoff.problems",

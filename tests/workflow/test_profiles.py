@@ -33,6 +33,13 @@ def test_the_slurm_profile_plans_the_study(tmp_path: Path) -> None:
     assert text.count("Group job run") == 4
 
 
+def test_jobs_ask_for_what_earlier_ones_took(done: Checkout) -> None:
+    text = done.snakemake(done.study(), "--dry-run", "--forcerun", "train", "profile").text
+    for rule in ("train", "profile"):
+        assert "runtime=10" in block(text, rule)
+        assert "mem_mb=8000" not in block(text, rule)
+
+
 def block(text: str, rule: str) -> str:
     """What Snakemake says of the first job of a rule."""
     start = text.index(f"rule {rule}:")

@@ -78,3 +78,18 @@ def train_gpus(wildcards):
     """What a run asks for: GPUs or, where they are shared, shares; several GPUs have no others on them."""
     gpus = STUDY.recipes[wildcards.recipe].gpus
     return GPU * gpus * (STUDY.train.gpu_share if gpus > 1 else 1)
+
+
+def train_needs(wildcards):
+    """Memory and time of a run: what its cell's took before, and after a failed attempt twice as much."""
+    cell = "{w.dataset}/{w.model}/{w.augmentation}/{w.recipe}-{w.spec}".format(
+        w=wildcards
+    )
+    usual = needs.Needs(8000, 240 if STUDY.train.seeds_together == 1 else 480)
+    return needs.of(f"train/{cell}/*.tsv", usual)
+
+
+def profile_needs(wildcards):
+    """Memory and time of a profile."""
+    times = f"profile/{wildcards.model}-{wildcards.spec}.tsv"
+    return needs.of(times, needs.Needs(8000, 60))

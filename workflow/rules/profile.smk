@@ -17,8 +17,8 @@ rule profile:
     threads: 999
     resources:
         gpu=lambda wildcards: profile_gpus(wildcards),
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=lambda wildcards, attempt: attempt * profile_needs(wildcards).mem_mb,
+        runtime=lambda wildcards, attempt: attempt * profile_needs(wildcards).runtime,
     params:
         spec=lambda wildcards: spec_argument(
             GRID.profiled(wildcards.model, wildcards.spec)

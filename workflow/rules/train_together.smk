@@ -39,8 +39,8 @@ for SEEDS, SPECS in GRID.seed_groups().items():
         threads: STUDY.threads
         resources:
             gpu=lambda wildcards: train_gpus(wildcards),
-            mem_mb=8000,
-            runtime=480,
+            mem_mb=lambda wildcards, attempt: attempt * train_needs(wildcards).mem_mb,
+            runtime=lambda wildcards, attempt: attempt * train_needs(wildcards).runtime,
             loader_workers=LOADER_WORKERS,
             gpu_share=STUDY.train.gpu_share,
             checkpoint_seconds=CHECKPOINT_SECONDS,
