@@ -77,6 +77,19 @@ def test_of_methods_without_randomness_the_worse_is_not_called_as_good(tmp_path)
     assert (study.row("good")["tied_with_best"], study.row("bad")["tied_with_best"]) == (True, None)
 
 
+def test_two_methods_without_randomness_are_one_run_each_however_many_seeds(tmp_path):
+    """Ten equal differences would be called significant by any test over seeds."""
+    steady = {"lenet5": dict.fromkeys(range(10), logits(60)), "vit": dict.fromkeys(range(10), logits(20))}
+    study = Tree(tmp_path / "results", steady, profiles={(model, CPU): SKIPPED for model in steady})
+    row = study.row("vit")
+    assert (row["status"], row["n_ok"], row["n_pairs"], row["stars"], row["p_used"]) == ("one_seed", 1, 1, "", None)
+    assert row["warnings"] == [
+        "one seed: cannot say for new seeds; the test over images is of these trained models only"
+    ]
+    assert row["images_p"] < 1e-6
+    assert not [text for text in study.run()["warnings"] if text.startswith("ERROR")]
+
+
 def test_a_cell_says_how_much_its_seeds_should_differ(tmp_path):
     record = Tree(tmp_path / "results", MODELS).run()
     lenet = next(cell for cell in record["cells"] if cell["model"] == "lenet5")

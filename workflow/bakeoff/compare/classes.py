@@ -50,7 +50,7 @@ def _row(group: Group, candidate: str, inputs: CompareInput, loaded: Loaded) -> 
     """None when either side has no run that ended well."""
     baseline = group.comparison.baseline
     strata = group.shared(candidate, baseline)
-    cells, base_cells = group.cells(candidate, strata), group.cells(baseline, strata)
+    cells, base_cells = seeds.once(group.cells(candidate, strata), group.cells(baseline, strata), loaded)
     mine, base = _side(cells, loaded), _side(base_cells, loaded)
     if not (mine.rates and base.rates):
         return None

@@ -18,7 +18,7 @@ from bakeoff.compare.grid import Group, contributions, scores
 from bakeoff.compare.images import OverImages, mcnemar_test, seed_averaged_test
 from bakeoff.compare.load import Loaded
 from bakeoff.compare.paired import Difference, FloatArray, Interval, Summary
-from bakeoff.compare.seeds import any_failed, failed, listed
+from bakeoff.compare.seeds import any_failed, failed, listed, once
 from bakeoff.compare.sensitivity import Sensitivity, sensitivity
 from bakeoff.compare.spec import CompareSettings, Place
 from bakeoff.provenance import canonical
@@ -82,6 +82,8 @@ def contrast(
     baseline = group.comparison.baseline
     strata = group.shared(candidate, baseline) if baseline in group.sides else group.shared(candidate)
     cells, base_cells = group.cells(candidate, strata), group.cells(baseline, strata)
+    if candidate != baseline:
+        cells, base_cells = once(cells, base_cells, loaded)
     sides = _Sides(cells, base_cells, scores(cells, loaded, metric), scores(base_cells, loaded, metric))
     key = (group.comparison.name, group.dataset, dict(group.context), candidate, baseline, metric)
     rng = rng_for(settings.rng_seed, *key)
