@@ -181,6 +181,19 @@ def test_one_seed_shows_what_the_images_tell(tmp_path: Path) -> None:
     assert not [head for head in paper(results_of(tmp_path / "five")).heads if "models" in head.name]
 
 
+def test_one_run_that_stands_for_all_seeds_is_not_one_of_several(tmp_path: Path) -> None:
+    def steady(record: dict[str, Any]) -> None:
+        for row in record["rows"]:
+            row.update(status="one_seed", n_ok=1, seeds_dropped=[])
+
+    def lost(record: dict[str, Any]) -> None:
+        for row in record["rows"]:
+            row.update(status="one_seed", n_ok=1, seeds_dropped=[1, 2])
+
+    assert row_of(paper(results_of(tmp_path / "steady", body=steady)), "ResNet-18")["n"] == "1"
+    assert " of " in row_of(paper(results_of(tmp_path / "lost", body=lost)), "ResNet-18")["n"]
+
+
 def test_the_footnote_names_precision_and_hardware(tmp_path: Path) -> None:
     def precise(record: dict[str, Any]) -> None:
         record["hardware"]["precision"] = ["bf16", "fp32"]

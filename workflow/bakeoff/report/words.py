@@ -73,7 +73,8 @@ def cells_of(results: Results, row: Row) -> list[Cell]:
 def n_of(results: Results, row: Row) -> str:
     """How many runs a row is the mean of: "5", or "3 of 5" when runs are missing or diverged."""
     expected = max((cell.expected for cell in cells_of(results, row)), default=row.n_ok)
-    return str(row.n_ok) if row.n_ok >= expected else f"{row.n_ok} of {expected}"
+    once = row.status == "one_seed" and not row.seeds_dropped  # of methods without randomness, one stands for all
+    return str(row.n_ok) if once or row.n_ok >= expected else f"{row.n_ok} of {expected}"
 
 
 def method(row: Row) -> str:
