@@ -175,7 +175,7 @@ def test_a_page_of_a_model_is_reached_from_the_table_and_by_its_address(reader: 
     head.locator("button").click()
     assert head.get_attribute("aria-sort") == "descending"
     opened.get_by_text("All models").click()
-    assert page.locator("main").is_visible()
+    page.locator("main").wait_for(state="visible")  # the address changes first, the page when it is told
     page.goto(f"{reader.address}#model/tiny_vit")
     page.reload()
     assert page.locator(".page.open h2").inner_text() == "tiny_vit"
