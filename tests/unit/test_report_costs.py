@@ -229,10 +229,10 @@ def test_a_disturbed_point_has_a_ring(tmp_path: Path) -> None:
     results = results_of(tmp_path, change("resnet18", marks=[BUSY]))
     figure = pareto.pareto(results, LABELS, Look.of(results), pareto.LATENCY)
     assert rings_of(figure) == [6.41]
-    assert legend_of(figure)[-1] == "§ under disturbance"
+    assert "§ under disturbance" in legend_of(figure)
     assert figure.axes[0].get_xlabel() == "Latency p50 (ms), CPU, 1 thread"
     other = pareto.pareto(results, LABELS, Look.of(results), pareto.MACS)
-    assert (rings_of(other), legend_of(other)[-1]) == ([], "25 to 75% of them")
+    assert (rings_of(other), [text for text in legend_of(other) if text[0] in "§¶"]) == ([], [])
     assert other.axes[0].get_xlabel() == "Multiply-accumulates"
 
 
@@ -240,14 +240,14 @@ def test_macs_that_are_in_doubt_have_a_ring(tmp_path: Path) -> None:
     results = results_of(tmp_path, change("tiny_vit", macs_note=NOTE))
     figure = pareto.pareto(results, LABELS, Look.of(results), pareto.MACS)
     assert rings_of(figure) == [report_fixture.MODELS["tiny_vit"][1]]
-    assert legend_of(figure)[-1] == "¶ counters differ"
+    assert "¶ counters differ" in legend_of(figure)
 
 
 def test_without_a_mark_the_figure_does_not_speak_of_it(tmp_path: Path) -> None:
     nothing = change("resnet18", marks=[BUSY], latency_ms_p50=None, failure="no GPU", reason="none")
     results = results_of(tmp_path, nothing)
     figure = pareto.pareto(results, LABELS, Look.of(results), pareto.LATENCY)
-    assert (rings_of(figure), legend_of(figure)[-1]) == ([], "25 to 75% of them")
+    assert (rings_of(figure), [text for text in legend_of(figure) if text[0] in "§¶"]) == ([], [])
 
 
 def test_the_figure_is_of_the_first_condition(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_the_lead_of_a_comparison_of_augmentations_says_so(tmp_path: Path) -> No
         record["rows"][1].update(verdict="worse", stars="▼", crossed_p_adj=0.3)
 
     (text,) = lead.paragraphs(study(tmp_path, body=refactor), LABELS)
-    assert text.startswith("augmentation crop-flip has the highest mean accuracy: ")
+    assert text.startswith("Augmentation crop-flip has the highest mean accuracy: ")
     assert ", model resnet18)" in text
     assert "with augmentation none, 1 comes out worse and 3 cannot be told apart." in text
     assert text.endswith("The significant difference may not hold for new images.")

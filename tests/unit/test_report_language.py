@@ -94,6 +94,17 @@ def test_a_text_is_put_together_from_its_parts() -> None:
     )
 
 
+def test_a_sentence_is_not_taken_for_a_part_of_one() -> None:
+    say = translator("ja", {"Digits", "Net", "standard", "none"})
+    assert say("Net has the highest mean accuracy: 98.5% on Digits (n\u00a0=\u00a05, augmentation standard).") == (
+        "最高の平均正解率はNet: Digitsで98.5%（n\u00a0=\u00a05、データ拡張 standard）。"
+    )
+    place = "98.5% on Digits (n\u00a0=\u00a05, model Net), not separable from standard"
+    assert say(f"Augmentation none has the highest mean accuracy: {place}.") == (
+        "最高の平均正解率はデータ拡張 none: Digitsで98.5%（n\u00a0=\u00a05、モデル Net）、standardとは区別できない。"
+    )
+
+
 def test_names_are_never_translated() -> None:
     say = translator("ja", {"none", "accuracy", "Model"})
     assert say("none") == "none"
@@ -124,6 +135,11 @@ def test_lines_are_no_wider_than_asked_and_none_begins_with_a_full_stop() -> Non
     assert not any(line.startswith("。") for line in lines)
     assert wrapped("これは九文字です（注記）", 18) == ["これは九文字です", "（注記）"]
     assert "".join(lines).replace(" ", "") == "これは長い注記である。次の文はここから始まる。andsomewords"
+
+
+def test_a_number_stays_on_the_line_of_its_sign() -> None:
+    assert wrapped("LeNet-5 by Tiny CNN (P = 0.98)", 24) == ["LeNet-5 by Tiny CNN", "(P = 0.98)"]
+    assert wrapped("によるものでP = 1.00）。", 14) == ["によるもので", "P = 1.00）。"]
 
 
 # --- the report ---------------------------------------------------------------------------------------------------

@@ -113,4 +113,4 @@ def test_candidates_that_are_no_models_have_looks_too(tmp_path: Path) -> None:
 
     figure = drawn(tmp_path, recipes)
     names = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert names[:4] == ["recipe0", "recipe1", "recipe2", "recipe3"]
+    assert {"recipe0", "recipe1", "recipe2", "recipe3"} <= set(names)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bakeoff.report.diagnosed import Change
+from bakeoff.report.language import wrapped
 from bakeoff.report.load import Results
 from bakeoff.report.text import Names
 
@@ -87,11 +87,12 @@ def canvas(columns: int, height: float, legend: Sequence[tuple[Line2D, str]] = (
     """
     width = 85 if columns == 1 else 170
     across = max(1, int(width / (10 + 1.3 * max((len(text) for _, text in legend), default=0))))
-    lines = textwrap.wrap(note, int(width / _NOTE_LETTER))
+    lines = wrapped(note, int(width / _NOTE_LETTER))
     below = 4.2 * math.ceil(len(legend) / across) + 2.8 * len(lines) + 2
     figure = Figure(figsize=(width * _MM, (height + below) * _MM))
     if legend:
-        handles, texts = zip(*legend, strict=True)
+        # matplotlib fills a legend down its columns; what belongs together stands side by side.
+        handles, texts = zip(*(entry for i in range(across) for entry in legend[i::across]), strict=True)
         shown = figure.legend(handles, texts, loc="outside lower center", ncols=across)
         if note:
             shown.set_title("\n".join(lines))
@@ -104,4 +105,5 @@ def canvas(columns: int, height: float, legend: Sequence[tuple[Line2D, str]] = (
 def nothing(ax: Axes, text: str) -> None:
     """Say in an empty panel why it is empty."""
     ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
     ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes, color=GREY)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from html import escape, unescape
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -41,12 +42,15 @@ class _Template:
     needle: str
     target: str
     own: int
+    ends: bool
+    """Whether it is a sentence, with its full stop."""
 
     @classmethod
     def of(cls, source: str, target: str) -> _Template:
         parts = _FIELD.split(source)
         pattern = "".join(re.escape(part) if i % 2 == 0 else _field(part) for i, part in enumerate(parts))
-        return cls(re.compile(pattern, re.DOTALL), max(parts[::2], key=len), target, sum(map(len, parts[::2])))
+        own = sum(map(len, parts[::2]))
+        return cls(re.compile(pattern, re.DOTALL), max(parts[::2], key=len), target, own, source.endswith("."))
 
 
 def _field(name: str) -> str:
@@ -140,8 +144,12 @@ class Translator:
         if lower not in self.kept and (whole := self.exact.get(lower)) is not None:
             return whole
         for candidate in dict.fromkeys((text, lower)):
-            for template in self.templates:
-                if template.needle in candidate and (match := template.pattern.fullmatch(candidate)):
+            # A part of a sentence takes the rest of it for a name: sentences are tried as sentences first.
+            ends = candidate.endswith(".")
+            for alike, template in product((True, False), self.templates):
+                if (template.ends == ends) is not alike or template.needle not in candidate:
+                    continue
+                if match := template.pattern.fullmatch(candidate):
                     return template.target.format_map({k: self._part(v) for k, v in match.groupdict().items()})
         return None
 
@@ -153,8 +161,10 @@ class Translator:
         if self._is_named(text):
             return text
         for between in ("; ", ", "):
-            each = [self._found(part) for part in text.split(between)]
-            if len(each) > 1 and all(each):
+            parts = text.split(between)
+            if len(parts) == 1 or any(part.count("(") != part.count(")") for part in parts):
+                continue
+            if all(each := [self._found(part) for part in parts]):
                 return _SEPARATORS[between].join(map(str, each))
         if (found := self._found(text)) is not None:
             return found
@@ -213,12 +223,16 @@ def width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(letter) in _WIDE and ord(letter) > 0x2E7F else 1 for letter in text)
 
 
+_WORD = r"[^\s\u2e80-\uffef]+"
+_PIECES = re.compile(rf"[\u2e80-\uffef]|{_WORD}(?: [=<>±] {_WORD})*|\s+")
+
+
 def wrapped(text: str, most: int) -> list[str]:
-    """Lines of at most `most` halves of a letter: between words, and between Japanese letters anywhere but before what
-    may not begin a line and behind what may not end one.
+    """Lines of at most `most` halves of a letter: between words but not beside a sign as in "P = 0.98", and between
+    Japanese letters anywhere but before what may not begin a line and behind what may not end one.
     """
     lines, line = [], ""
-    for piece in re.findall(r"[\u2e80-\uffef]|[^\s\u2e80-\uffef]+|\s+", text):
+    for piece in _PIECES.findall(text):
         if line and width(line + piece.rstrip()) > most and piece[0] not in _NO_LINE_BEGINS:
             left = len(line) - len(line.rstrip(_NO_LINE_ENDS))
             lines.append(line[: len(line) - left].rstrip())

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bakeoff.report import words
 from bakeoff.report.load import Results, Row
-from bakeoff.report.text import Names, Unit, counted, metric_name
+from bakeoff.report.text import Names, Unit, capital, counted, metric_name
 
 # What one of them does, and several do.
 _TELL = {
@@ -70,7 +70,9 @@ def _winners(results: Results, names: Names, best: Mapping[str, Row], questions:
     by_winner: dict[str, list[str]] = {}
     for rows in questions[:_FEW]:
         if (row := best.get(rows[0].dataset)) is not None:
-            by_winner.setdefault(_side(names, row, row.candidate), []).append(_place(results, names, row, rows))
+            winner = _side(names, row, row.candidate)
+            first = winner if row.factor == "model" else capital(winner)
+            by_winner.setdefault(first, []).append(_place(results, names, row, rows))
     for winner, places in by_winner.items():
         yield f"{winner} has the {extreme} mean {metric_name(results.metric.name)}: {'; '.join(places)}."
     if len(questions) > _FEW:

@@ -95,7 +95,7 @@ def pareto(results: Results, names: Names, look: Look, axis: Axis) -> Figure:
         _panel(ax, panel, results, models, axis)
         ax.set(title=short(_title(panel, panels, names), 48), xlabel=_label(axis, results))
     unit = Unit.of(results.metric.unit)
-    for ax in axes[:1] if columns == 1 else axes[: len(panels) : columns]:
+    for ax in axes[: len(panels) : columns]:
         ax.set_ylabel(f"{capital(metric_name(results.metric.name))} ({unit.sign}), 95% interval")
     for ax in axes[max(len(panels), 1) :]:
         ax.set_axis_off()
