@@ -105,6 +105,11 @@ def test_a_sentence_is_not_taken_for_a_part_of_one() -> None:
     )
 
 
+def test_the_precision_of_answers_is_not_that_of_numbers() -> None:
+    say = translator("ja")
+    assert (say("Precision"), say("Numeric precision")) == ("適合率", "数値精度")
+
+
 def test_names_are_never_translated() -> None:
     say = translator("ja", {"none", "accuracy", "Model"})
     assert say("none") == "none"

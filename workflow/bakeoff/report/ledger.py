@@ -20,7 +20,7 @@ _WORDS = {
     "n_train": "Training images", "n_val": "Validation images", "device": "Device", "threads": "Threads",
     "data_digest": "Digest of the data", "batch_size": "Batch size", "accumulate": "Batches a step",
     "optimizer": "Optimizer", "lr": "Learning rate", "weight_decay": "Weight decay", "schedule": "Schedule",
-    "label_smoothing": "Label smoothing", "train_images": "Of the training images", "precision": "Precision",
+    "label_smoothing": "Label smoothing", "train_images": "Of the training images", "precision": "Numeric precision",
     "deterministic": "Deterministic", "recipe_digest": "Digest of the recipe", "weights": "Initial weights",
     "tuning_trials": "Tuning budget (trials)", "hardware": "Machine", "method": "Made from runs by",
 }  # fmt: skip
@@ -189,7 +189,7 @@ def training(results: Results, names: Names) -> Table:
         fact("Batch", "batch_size"),
         fact("Optimizer", "optimizer"),
         fact("Learning rate", "lr"),
-        fact("Precision", "precision"),
+        fact("Numeric precision", "precision"),
         fact("Initial weights", "weights"),
         fact("Tuning", "tuning_trials", "trials"),
         fact("Recipe", "recipe_digest", "digest"),
@@ -263,7 +263,7 @@ def weather(results: Results, names: Names) -> Table | None:
         Column("Model", lambda cost: names(cost.model), left=True),
         Column("Condition", lambda cost: labels[cost.asked], left=True),
         Column("Machine", lambda cost: cost.hardware or NONE, left=True),
-        Column("Precision", lambda cost: cost.precision or NONE, left=True),
+        Column("Numeric precision", lambda cost: cost.precision or NONE, left=True),
         Column("Run as", lambda cost: cost.backend or NONE, left=True),
         Column(
             "Anchor net", lambda cost: NONE if cost.anchor_ms is None else significant(cost.anchor_ms, 3), unit="ms"
