@@ -40,16 +40,20 @@ class Tree:
         augmentations=("none",),
         conditions=(CPU,),
         profiles=None,
+        sources=None,
         y_true=Y_TRUE,
         classes=("a", "b", "c"),
         **settings,
     ):
-        """`profiles`: by (model, condition), in what a profile's record differs from that of a good one."""
+        """`profiles`: by (model, condition), in what a profile's record differs from that of a good one; `sources`: by
+        model, where its runs say that their weights are from.
+        """
         self.results = results
         self.y_true, self.classes = np.asarray(y_true), list(classes)
         self.cells = []
         self.conditions = conditions
         self.profiles = profiles or {}
+        self.sources = sources or {}
         for model, by_seed in accuracies.items():
             for augmentation in augmentations:
                 self._write_cell(model, augmentation, by_seed)
@@ -107,6 +111,8 @@ class Tree:
             files = [folder / "predictions.npz", folder / "history.csv"]
         body = {**place, "status": status, "reason": None, "class_names": self.classes, "train_seconds": 2.0 + seed}
         body |= {"device": "cpu", "threads": 1, "environment": ENVIRONMENT, "n_train": 900}
+        if cell["model"] in self.sources:
+            body["weights"] = {"source": self.sources[cell["model"]]}
         write_record(folder / "run.json", "run", spec, TRAIN, body, files)
         self.write_metrics(folder, place, status, None if accuracy is None else logits)
 

@@ -90,6 +90,19 @@ def test_two_methods_without_randomness_are_one_run_each_however_many_seeds(tmp_
     assert not [text for text in study.run()["warnings"] if text.startswith("ERROR")]
 
 
+def test_runs_of_files_of_others_are_without_randomness(tmp_path):
+    study = with_twins(tmp_path, sources={"resnet18": "onnx"})
+    record = study.run()
+    assert record["warnings"][-1].startswith("note: resnet18: the same predictions at every seed")
+    assert study.row("resnet18")["verdict"] == "better"
+
+
+def test_what_was_measured_by_another_back_end_is_told(tmp_path):
+    study = Tree(tmp_path / "results", MODELS, profiles={("resnet18", CPU): {"backend": "onnxruntime"}})
+    text = "latencies and throughputs (CPU, 1 thread) were measured by eager and onnxruntime: see backend in costs.csv"
+    assert text in study.run()["warnings"]
+
+
 def test_a_cell_says_how_much_its_seeds_should_differ(tmp_path):
     record = Tree(tmp_path / "results", MODELS).run()
     lenet = next(cell for cell in record["cells"] if cell["model"] == "lenet5")

@@ -27,7 +27,7 @@ from bakeoff.data import registry as sources
 from bakeoff.data.source import Info
 from bakeoff.data.spec import DataSettings
 from bakeoff.errors import UserError
-from bakeoff.models import registry
+from bakeoff.models import onnx_file, registry
 from bakeoff.problems import NAME, nearest, no_device, one_of
 from bakeoff.stages import POLICIES
 from bakeoff.train import augment
@@ -123,6 +123,12 @@ class ModelEntry(_PluginEntry):
 
     def _known_options(self) -> dict[str, plugins.Option]:
         return registry.options_of(self.builder)
+
+    @model_validator(mode="after")
+    def _figures_are_numbers(self) -> Self:
+        if onnx_file.is_file(self.builder) and (problem := onnx_file.problem(self.options)):
+            raise PydanticCustomError("option", "{text}", dict(zip(("key", "text"), problem, strict=True)))
+        return self
 
 
 class AugmentationEntry(_PluginEntry):

@@ -32,6 +32,7 @@ def warnings(inputs: CompareInput, loaded: Loaded, table: Sequence[Json], costs:
         *_seed_warnings(inputs, loaded),
         *(balance.warning(test_set) for test_set in balance.test_sets(inputs, loaded) if test_set["unbalanced"]),
         *_machine_warnings(loaded),
+        *_backend_warnings(loaded),
         *_cost_warnings(loaded, costs),
         *_untested_warnings(inputs, table),
         *_notes(inputs, loaded),
@@ -96,13 +97,25 @@ def _machine_warnings(loaded: Loaded) -> Iterator[str]:
             yield f"{what} were measured on {len(machines)} kinds of machine and do not compare: {several}"
 
 
+def _backend_warnings(loaded: Loaded) -> Iterator[str]:
+    """ONNX files are run by onnxruntime, whatever the condition asks for."""
+    by: dict[str, set[str]] = {}
+    for profile in loaded.profiles.values():
+        if profile.latency_ms_p50 is not None and profile.backend is not None:
+            by.setdefault(profile.asked, set()).add(profile.backend)
+    for asked, backends in by.items():
+        if len(backends) > 1:
+            several = " and ".join(sorted(backends))
+            yield f"latencies and throughputs ({asked}) were measured by {several}: see backend in costs.csv"
+
+
 def _cost_warnings(loaded: Loaded, costs: Sequence[Json]) -> Iterator[str]:
     yield from _lacks(costs)
     timed = [profile for profile in loaded.profiles.values() if profile.latency_ms_p50 is not None]
     if disturbed := [profile for profile in timed if profile.marks]:
         yield f"{len(disturbed)} of {len(timed)} latencies were measured under disturbance: see marks in costs.csv"
 
-    if noted := [_place(row, costs) for row in costs if row["macs_note"] is not None]:
+    if noted := [_place(row, costs) for row in costs if row["macs_note"] is not None and row["macs"] is not None]:
         yield f"the two counters of MACs differ on {_few(noted)}: see macs_note in costs.csv"
 
 

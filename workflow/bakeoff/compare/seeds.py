@@ -79,8 +79,30 @@ def twins(cell: Place, loaded: Loaded) -> list[tuple[int, ...]]:
 
 
 def without_randomness(cell: Place, loaded: Loaded) -> bool:
-    """Whether this is a control method, which profiles skip: fitted, not trained, so that seeds need change nothing."""
-    return bool(cell.profiles) and all(loaded.profiles[ref.name].status == "skipped" for ref in cell.profiles)
+    """Whether seeds need change nothing: of a control method, which profiles skip, for it is fitted and not trained;
+    and of an ONNX file of others, as its runs say.
+    """
+    sources = {((run.record or {}).get("weights") or {}).get("source") for run in loaded.of(cell)}
+    skipped = bool(cell.profiles) and all(loaded.profiles[ref.name].status == "skipped" for ref in cell.profiles)
+    return skipped or sources == {"onnx"}
+
+
+def once(cells: list[Place], base_cells: list[Place], loaded: Loaded) -> tuple[list[Place], list[Place]]:
+    """Both sides of a comparison, with one seed alone where neither has any randomness and every seed gave the same
+    predictions: their difference is one number, and as many of it would look like so many repetitions.
+    """
+    both = [*cells, *base_cells]
+    if not (cells and base_cells and all(_steady(cell, loaded) for cell in both)):
+        return cells, base_cells
+    common = set.intersection(*(set(loaded.outcomes(cell)) for cell in both))
+    if not common:
+        return cells, base_cells
+    one = {"seeds": (min(common),)}
+    return [cell.model_copy(update=one) for cell in cells], [cell.model_copy(update=one) for cell in base_cells]
+
+
+def _steady(cell: Place, loaded: Loaded) -> bool:
+    return without_randomness(cell, loaded) and [len(same) for same in twins(cell, loaded)] == [len(loaded.done(cell))]
 
 
 def once(cells: list[Place], base_cells: list[Place], loaded: Loaded) -> tuple[list[Place], list[Place]]:

@@ -1,7 +1,7 @@
 """Control methods: the floor of every table. They are fitted at once, without gradients, epochs or augmentation.
 
 `control/majority` looks at no image; the `sklearn/...` see an image as the list of its pixels, divided by 255. Of the
-recipe they use the number of training images alone.
+recipe they use the number of training images alone. An ONNX file of others is asked as they are, and learns nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bakeoff.errors import UserError
-from bakeoff.models import registry
+from bakeoff.models import onnx_file, registry
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,15 +58,20 @@ class _Checked:
         return self.method.tensors()
 
 
-def build(model: Mapping[str, Any], *, channels: int, size: int, classes: int, seed: int) -> Control:
+def build(model: Mapping[str, Any], *, channels: int, size: int, classes: int, seed: int, threads: int = 1) -> Control:
     """The control method of a study's model (`builder` and `options`) for images [N, channels, size, size].
 
-    Raises UserError for what is none, and, when it is fitted, for images that it cannot be fitted to.
+    Raises UserError for what is none, and, when it is fitted, for images that it cannot be fitted to. An ONNX file runs
+    on so many `threads`, and is refused where it does not take such images or give so many classes.
     """
     builder = model["builder"]
     if not registry.is_control(builder):
         raise UserError(f"{builder}: is no control method; there are {', '.join(registry.control_names())}")
     module = importlib.import_module(registry.module_of(builder))
+    if onnx_file.is_file(builder):
+        path = onnx_file.path_of(builder)
+        network: Control = module.build(path, channels, size, classes, threads, **model["options"])
+        return network
     method: Control = module.build(classes, seed % 2**32, **model["options"])  # all that sklearn takes of a seed
     return _Checked(builder, method, classes, (channels, size, size))
 

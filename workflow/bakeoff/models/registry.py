@@ -1,7 +1,8 @@
 """From a builder's name in a study to a network. Names are looked up without importing torch.
 
 A builder is the name of a file in `own/`; `library/net`, such as `timm/resnet18`; a function in a file of one's own,
-`nets/mynet.py:build`; or a control method, `control/majority` or `sklearn/random_forest`.
+`nets/mynet.py:build`; a network that is not trained here, `onnx/nets/model.onnx`; or a control method,
+`control/majority` or `sklearn/random_forest`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from bakeoff import plugins
 from bakeoff.errors import UserError
-from bakeoff.models import factory
+from bakeoff.models import factory, onnx_file
 
 if TYPE_CHECKING:
     from torch import nn
@@ -71,8 +72,11 @@ def names() -> list[str]:
 def is_known(builder: str) -> bool:
     """Whether a study may name this builder. timm's may have a tag that names weights: `timm/resnet18.a1_in1k`.
 
-    Raises UserError, which says what is missing, for a file of one's own.
+    Raises UserError, which says what is missing, for a file.
     """
+    if onnx_file.is_file(builder):
+        onnx_file.path_of(builder)
+        return True
     if factory.is_factory(builder):
         factory.check(builder)
         return True
@@ -87,8 +91,8 @@ def is_known(builder: str) -> bool:
 
 
 def is_control(builder: str) -> bool:
-    """Whether this is a control method, which is fitted, rather than a network, which is trained."""
-    return builder in control_names()
+    """Whether this is not trained but asked at once: a control method, which is fitted, or an ONNX file."""
+    return onnx_file.is_file(builder) or builder in control_names()
 
 
 def publishes_weights(builder: str) -> bool:
@@ -115,7 +119,9 @@ def module_of(builder: str) -> str:
 
 
 def code_outside(builder: str) -> str | None:
-    """Digest of the code outside this package that builds this, which is part of the code digest of its runs too."""
+    """Digest of the code, or the file, outside this package that this is, part of the code digest of its runs too."""
+    if onnx_file.is_file(builder):
+        return onnx_file.digest(builder)
     return factory.code(builder) if factory.is_factory(builder) else None
 
 
@@ -149,7 +155,8 @@ def build(model: Mapping[str, Any], *, channels: int, size: int, classes: int, d
 
     builder = model["builder"]
     if is_control(builder):
-        raise UserError(f"{builder}: is a control method, not a network")
+        kind = "an ONNX file, which torch does not run" if onnx_file.is_file(builder) else "a control method"
+        raise UserError(f"{builder}: is {kind}, not a network to be trained")
     try:
         net = _make(builder, model["options"], (channels, size, classes), drop_path)
         net.eval()

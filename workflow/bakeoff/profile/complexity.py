@@ -66,16 +66,17 @@ class Complexity:
 
     `macs` and `activations` are for one image. `activations` are the output elements of convolutions and matrix
     products, as in fvcore's ActivationCountAnalysis and in timm's `macts`; those inside an attention are among them.
-    `modules` are those that have parameters or MACs, but for the net itself.
+    `modules` are those that have parameters or MACs, but for the net itself. Of an ONNX file `size_mb` is its own, and
+    where its MACs cannot be counted there are none, and a note.
     """
 
     params: int
     trainable_params: int
     size_mb: float
-    macs: int
+    macs: int | None
     macs_fvcore: int | None
     macs_note: str | None
-    activations: int
+    activations: int | None
     modules: tuple[ModuleCost, ...]
 
 

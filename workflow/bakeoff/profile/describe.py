@@ -16,8 +16,9 @@ def _lines(body: Mapping[str, Any]) -> Iterator[str]:
     device = machine["gpu"] or machine["cpu"]
     yield body["model"] if body["latency_ms"] is None else f"{body['model']} on {device} ({body['condition']})"
     yield f"  parameters   {body['params']:,} ({body['trainable_params']:,} trainable), {body['size_mb']:.1f} MB"
-    yield f"  MACs         {body['macs'] / 1e6:,.1f} million for one image"
-    yield f"  activations  {body['activations'] / 1e6:,.2f} million for one image"
+    if body["macs"] is not None:
+        yield f"  MACs         {body['macs'] / 1e6:,.1f} million for one image"
+        yield f"  activations  {body['activations'] / 1e6:,.2f} million for one image"
     if (times := body["latency_ms"]) is not None:
         yield (
             f"  latency      p50 {times['p50']:.3g} ms, p95 {times['p95']:.3g} ms, p99 {times['p99']:.3g} ms"

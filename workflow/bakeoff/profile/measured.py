@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 
 from bakeoff.profile import backends, energy, gpu, latency, memory, throughput, weather
 from bakeoff.profile.anchor import AnchorNet
+from bakeoff.profile.backends import Ready
 from bakeoff.profile.spec import ProfileSpec
 
 
@@ -17,7 +20,7 @@ from bakeoff.profile.spec import ProfileSpec
 class Measured:
     """Costs that the machine makes, as the record holds them. Memory in MB (1e6 bytes)."""
 
-    difference: float  # largest, of a logit, from torch in fp32 on the CPU
+    difference: float | None  # largest, of a logit, from torch in fp32 on the CPU; None where torch cannot say
     prepare_seconds: float
     latency_ms: dict[str, Any]
     throughput: dict[str, Any]
@@ -40,13 +43,38 @@ def measure(job: ProfileSpec) -> Measured:
     when there is no memory for one image.
     """
     on_gpu = job.device == "cuda"
-    handle = gpu.handle() if on_gpu else None
     image = torch.randn(1, *job.input)
     before = memory.allocated() if on_gpu else 0
     net = memory.build(job)
     samples = backends.sample(job.input)
     expected = _expected(net, samples)
     ready = backends.prepare(net, image, job)
+    at = memory.OnGpu(job, ready, before) if on_gpu else memory.FreshProcesses(job)
+    return _measured(job, ready, at, lambda: backends.difference(ready, samples, expected))
+
+
+def measure_file(job: ProfileSpec) -> Measured:
+    """The same of an ONNX file of others, under a condition of `onnx_costs.condition`; nobody has its logits by torch.
+
+    Raises UserError for one that does not fit.
+    """
+    from bakeoff.profile import onnx_costs
+
+    began = time.perf_counter()
+    net = onnx_costs.network(job)
+    ready = replace(onnx_costs.ready(net, job.input), seconds=time.perf_counter() - began)
+    job = job.model_copy(update={"max_batch": onnx_costs.most_images(net, job)})
+    return _measured(job, ready, memory.FreshProcesses(job), lambda: None)
+
+
+def _measured(
+    job: ProfileSpec,
+    ready: Ready,
+    at: memory.OnGpu | memory.FreshProcesses,
+    difference: Callable[[], float | None],
+) -> Measured:
+    image = torch.randn(1, *job.input)
+    handle = gpu.handle() if job.device == "cuda" else None
     anchor = AnchorNet(job.device)
 
     watch = weather.Watch(handle)
@@ -57,9 +85,9 @@ def measure(job: ProfileSpec) -> Measured:
     anchors = weather.Anchor(first_anchor, anchor.median_ms(job.min_seconds))
 
     used = energy.measure(ready, job.input, rates.best.batch_size, lambda: energy.meter(job.device, handle))
-    peaks = _peaks(job, memory.OnGpu(job, ready, before) if on_gpu else memory.FreshProcesses(job), rates)
+    peaks = _peaks(at, rates)
     return Measured(
-        difference=backends.difference(ready, samples, expected),
+        difference=difference(),
         prepare_seconds=ready.seconds,
         latency_ms=times.as_json(),
         throughput=rates.as_json(),
@@ -83,9 +111,7 @@ def _expected(net: nn.Module, images: Tensor) -> Tensor:
         return logits
 
 
-def _peaks(
-    job: ProfileSpec, at: memory.OnGpu | memory.FreshProcesses, rates: throughput.Throughput
-) -> dict[str, memory.Memory]:
+def _peaks(at: memory.OnGpu | memory.FreshProcesses, rates: throughput.Throughput) -> dict[str, memory.Memory]:
     one = at.inference(1)
     best = one if rates.best.batch_size == 1 else at.inference(rates.best.batch_size)
     return {"one_image": one, "best_batch": best, "training_step": at.training()}

@@ -18,15 +18,19 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bakeoff.models import registry
+from bakeoff.models import onnx_file, registry
 from bakeoff.profile import backends
 from bakeoff.profile.backends import Ready
 from bakeoff.profile.spec import ProfileSpec, TrainingStep
+
+if TYPE_CHECKING:
+    from bakeoff.models.library.onnx import Network
 
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -48,6 +52,7 @@ class Memory:
     reason: str | None = None
 
 
+Made = TypeVar("Made")
 # From a model, which it may change, to the pass whose peak counts.
 Work = Callable[[nn.Module], Callable[[], object]]
 
@@ -122,12 +127,14 @@ class FreshProcesses:
 
     def inference(self, batch_size: int) -> Memory:
         """Of a batch."""
-        if self._job.backend != "eager":
+        if self._job.backend != "eager" and not onnx_file.is_file(self._job.model.builder):
             return Memory(None, reason=f"with {self._job.backend} the memory that made the program would count too")
         return self._measure(("inference", batch_size))
 
     def training(self) -> Memory:
         """Of a step of training, as the job describes it."""
+        if onnx_file.is_file(self._job.model.builder):
+            return Memory(None, reason="is not trained")
         return self._measure(("training", 0)) if self._job.training else Memory(None, reason="measured with eager")
 
     def _measure(self, what: tuple[str, int]) -> Memory:
@@ -167,11 +174,23 @@ def _in_fresh_process(answer: Connection, job: ProfileSpec, what: tuple[str, int
     kind, batch_size = what
     registry.load(job.model.builder)
     with backends.arithmetic(job):
+        if onnx_file.is_file(job.model.builder):
+            answer.send(_of_file(job, batch_size))
+            return
         work = _training(job, job.training) if kind == "training" and job.training else _inference(job, batch_size)
         answer.send(of_process(lambda: build(job), work))
 
 
-def of_process(make: Callable[[], nn.Module], work: Work) -> Memory:
+def _of_file(job: ProfileSpec, batch_size: int) -> Memory:
+    from bakeoff.profile import onnx_costs
+
+    def work(net: Network) -> Callable[[], None]:
+        return _pass(onnx_costs.ready(net, job.input), batch_size, job.input)
+
+    return of_process(lambda: onnx_costs.network(job), work)
+
+
+def of_process(make: Callable[[], Made], work: Callable[[Made], Callable[[], object]]) -> Memory:
     """Peak resident memory of this process while it makes a model and does `work` with it.
 
     All is done twice, and the second time counts: what libraries load and allocate with their first use, and keep for

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from bakeoff.errors import UserError
-from bakeoff.models import registry
+from bakeoff.models import onnx_file, registry
 from bakeoff.profile import backends, complexity, measured, memory
 from bakeoff.profile.measured import Measured
 from bakeoff.profile.spec import NO_GPU, Condition, ProfileSpec
@@ -42,13 +42,15 @@ def run(spec: Mapping[str, Any], out: Path, code: str, attempt: int = 0) -> Path
 
 def profile_model(job: ProfileSpec, complexity_only: bool = False) -> Json:
     """Costs of one model under one condition: what the record holds besides its digests."""
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if job.device == "auto" else job.device
+    is_file = onnx_file.is_file(job.model.builder)
+    device = ("cuda" if torch.cuda.is_available() and not is_file else "cpu") if job.device == "auto" else job.device
     job = job.model_copy(update={"device": device})
     costs: Json = {}
     failure: _Failure | None = None
     try:
         costs |= _complexity(job)
         if not complexity_only:
+            job = _condition_of_file(job) if is_file else job
             costs |= _measured(job, costs["params"])
     except _Failure as error:
         failure = error
@@ -68,6 +70,13 @@ def profile_model(job: ProfileSpec, complexity_only: bool = False) -> Json:
 
 def _complexity(job: ProfileSpec) -> Json:
     """What no machine changes. Raises _Failure for what is no network, or none for such images."""
+    if onnx_file.is_file(job.model.builder):
+        from bakeoff.profile import onnx_costs
+
+        try:
+            return asdict(onnx_costs.complexity(job))
+        except UserError as error:
+            raise _Failure("does not fit", str(error).partition("\n")[0]) from error
     if registry.is_control(job.model.builder):
         reason = "what a fitted control method costs depends on the images that it was fitted to"
         raise _Failure("fitted", reason, "skipped")
@@ -81,6 +90,17 @@ def _complexity(job: ProfileSpec) -> Json:
         raise _Failure("no memory", f"out of memory while it was built for {job.classes} classes", "oom") from error
 
 
+def _condition_of_file(job: ProfileSpec) -> ProfileSpec:
+    """The condition that an ONNX file is measured under instead. Raises _Failure where there is none."""
+    from bakeoff.profile import onnx_costs
+
+    try:
+        return onnx_costs.condition(job)
+    except backends.BackendError as error:
+        text = f"ONNX files are measured as they are, by onnxruntime on the CPU, and not {error}"
+        raise _Failure(f"not {error}", text) from error
+
+
 def _measured(job: ProfileSpec, params: int) -> Json:
     """What the machine makes of it. Raises _Failure for what this machine has no device, memory or back end for."""
     if job.device == "cuda" and not torch.cuda.is_available():
@@ -91,7 +111,8 @@ def _measured(job: ProfileSpec, params: int) -> Json:
             raise _Failure("no memory", f"{text} on the {'GPU' if place == 'cuda' else 'machine'}", "oom")
     try:
         with backends.arithmetic(job):
-            return asdict(measured.measure(job))
+            of_file = onnx_file.is_file(job.model.builder)
+            return asdict(measured.measure_file(job) if of_file else measured.measure(job))
     except backends.BackendError as error:
         raise _Failure(f"not in {job.precision if job.backend == 'eager' else job.backend}", str(error)) from error
     except UserError as error:

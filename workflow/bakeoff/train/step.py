@@ -179,10 +179,10 @@ def _write_control(job: Job, names: Json, out: Path, code: str) -> Path:
         "best_epoch": 1,
         "val_accuracy": result.epoch.val_accuracy,
         **_data_facts(job),
-        "weights": {"source": "fitted"},
-        "images_trained": len(job.parts["train"]),
+        "weights": result.weights,
+        "images_trained": result.images,
         "train_seconds": round(result.epoch.seconds, 3),
-        "images_per_second": round(len(job.parts["train"]) / max(result.epoch.seconds, 1e-9), 1),
+        "images_per_second": round(result.images / max(result.epoch.seconds, 1e-9), 1),
         **_machine_facts(job),
     }
     record = out / "run.json"
