@@ -32,8 +32,8 @@ def _record(run_dir: Path) -> Json:
         raise UserError(f"{path}: this run is {record['status']}: {record['reason']}")
     if "model" not in record["spec"] or not record.get("normalisation"):
         raise UserError(
-            f"{path}: {record['model']} is no network (a combination of runs, or a control); "
-            "take a run of one of its models"
+            f"{path}: {record['model']} is no network that was trained here (a combination of runs, a control, "
+            "an ONNX file); take a run of one of its models"
         )
     return record
 

@@ -162,7 +162,7 @@ def write_run(
 
 
 def _write_control(job: Job, names: Json, out: Path, code: str) -> Path:
-    """A control method's run: fitted at once, so its history has one line."""
+    """The run of a control method, or of an ONNX file: fitted at once, or not at all, so its history has one line."""
     progress = Progress(run_name(names), 1)
     result = run_control(job, names["seed"])
     paths = [
@@ -187,7 +187,8 @@ def _write_control(job: Job, names: Json, out: Path, code: str) -> Path:
     }
     record = out / "run.json"
     write_record(record, "run", job.spec, code, body, paths)
-    progress.end(f"val accuracy {result.epoch.val_accuracy:.4f}, fitted in {result.epoch.seconds:.1f} s")
+    fitted = f"fitted in {result.epoch.seconds:.1f} s" if result.images else "not trained here"
+    progress.end(f"val accuracy {result.epoch.val_accuracy:.4f}, {fitted}")
     return record
 
 
