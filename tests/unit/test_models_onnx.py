@@ -100,6 +100,18 @@ def run_of(builder: str, digits: Path, out: Path, **options: Any) -> dict[str, A
     return metrics
 
 
+def ensemble(folders: list[Path], out: Path) -> dict[str, Any]:
+    """The record of a run made from runs."""
+    from bakeoff.combine import step as combine
+
+    records = [json.loads((folder / "run.json").read_text()) for folder in folders]
+    members = [{"model": record["model"], "spec": record["spec_digest"], "seed": None} for record in records]
+    spec = {"method": "mean", "members": members, "probe": None}
+    names = {"dataset": "digits", "model": "both", "augmentation": "none", "recipe": "default", "seed": 0}
+    body: dict[str, Any] = json.loads(combine.run(spec, names, folders, out, CODE).read_text())
+    return body
+
+
 def test_an_export_is_the_run_that_it_is_of(deployed: Path, digits: Path, here: Path) -> None:
     """And its int8 answers as `bakeoff export` measured it."""
     (here / "export").symlink_to(deployed / "export")
@@ -113,13 +125,15 @@ def test_an_export_is_the_run_that_it_is_of(deployed: Path, digits: Path, here: 
             np.testing.assert_allclose(ours[f"{part}logits"], theirs[f"{part}logits"], atol=1e-4)
             np.testing.assert_array_equal(ours[f"{part}logits"].argmax(1), theirs[f"{part}logits"].argmax(1))
     record = json.loads((here / "fp32" / "run.json").read_text())
-    assert (record["status"], record["images_trained"]) == ("done", 0)
+    assert (record["status"], record["images_trained"], record["train_seconds"]) == ("done", 0, None)
     digests = json.loads((deployed / "export" / "export.json").read_text())["files"]
     assert record["weights"]["sha256"] == {"model.onnx": digests["model.onnx"]}
 
     quantised = run_of("onnx/export/model.int8.onnx", digits, here / "int8")
     measured = json.loads((deployed / "export" / "export.json").read_text())["networks"]["model.int8.onnx"]
     assert quantised["accuracy"]["value"] == pytest.approx(measured["accuracy"], abs=1e-12)
+    both = ensemble([here / "fp32", here / "int8"], here / "both")
+    assert (both["weights"], both["train_seconds"]) == ({"source": "onnx"}, None)
 
 
 def test_numbers_are_normalised_as_the_study_says(here: Path) -> None:

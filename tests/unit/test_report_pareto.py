@@ -114,3 +114,9 @@ def test_candidates_that_are_no_models_have_looks_too(tmp_path: Path) -> None:
     figure = drawn(tmp_path, recipes)
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert {"recipe0", "recipe1", "recipe2", "recipe3"} <= set(names)
+
+
+def test_what_costs_nothing_has_no_place_on_its_axis(tmp_path: Path) -> None:
+    """Such as the training of methods that are fitted at once."""
+    figure = drawn(tmp_path, points(lambda point: point.update(cost=0.0, cost_lo=None, cost_hi=None)))
+    assert not fills(figure)

@@ -17,6 +17,8 @@ from bakeoff.provenance import Json, check_files, environment, read_record, vali
 
 _COLUMNS = "epoch,phase,lr,train_loss,train_accuracy,val_loss,val_accuracy,seconds\n"
 _PARTS = ("", "val_")
+_GIVEN = "onnx"
+"""Where the weights of a network are from that others trained."""
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -46,6 +48,7 @@ def run(spec: Mapping[str, Any], names: Json, members: Sequence[Path], out: Path
     _check_same_images(runs)
     arrays, weights = _combined(runs, job)
     first = runs[0].record
+    seconds = [run.record["train_seconds"] for run in runs]  # None of a network that others trained
     reasons = {run.folder: run.record["reason"] for run in runs if run.record["status"] != "done"}
     predictions = out / "predictions.npz"
     with whole(predictions) as unfinished, unfinished.open("wb") as file:
@@ -67,13 +70,19 @@ def run(spec: Mapping[str, Any], names: Json, members: Sequence[Path], out: Path
         "passes": sum(run.passes for run in runs),
         **{key: first[key] for key in ("class_names", "n_train", "n_val", "n_test", "data_digest")},
         "images_trained": sum(run.record["images_trained"] for run in runs),
-        "train_seconds": round(sum(run.record["train_seconds"] for run in runs), 3),
+        # Of networks that all are as others trained them; any other run varies with the seed, or its profile tells.
+        "weights": {"source": _GIVEN} if all(_source(run) == _GIVEN for run in runs) else None,
+        "train_seconds": None if None in seconds else round(sum(seconds), 3),
         **{key: first[key] for key in ("device", "threads")},
         "environment": {**environment(("numpy", "scipy")), "gpu": first["environment"].get("gpu")},
     }
     record = out / "run.json"
     write_record(record, "run", spec, code, body, [predictions, history])
     return record
+
+
+def _source(run: _Run) -> object:
+    return (run.record.get("weights") or {}).get("source")
 
 
 def _read(folder: Path, member: Member, seed: int, job: CombineSpec) -> _Run:

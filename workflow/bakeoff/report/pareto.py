@@ -104,7 +104,8 @@ def pareto(results: Results, names: Names, look: Look, axis: Axis) -> Figure:
 
 def _chosen(results: Results, axis: Axis) -> list[Frontier]:
     """The frontiers of one comparison, that of models where there is one."""
-    known = [frontier for frontier in results.frontiers if frontier.cost == axis.column and frontier.points]
+    # A cost of nothing, as of a method that is fitted at once, has no place on a logarithmic axis.
+    known = [f for f in results.frontiers if f.cost == axis.column and any(point.cost > 0 for point in f.points)]
     first = next((frontier for frontier in known if frontier.factor == "model"), known[0] if known else None)
     return [frontier for frontier in known if first is not None and frontier.comparison == first.comparison]
 

@@ -165,6 +165,7 @@ def _write_control(job: Job, names: Json, out: Path, code: str) -> Path:
     """The run of a control method, or of an ONNX file: fitted at once, or not at all, so its history has one line."""
     progress = Progress(run_name(names), 1)
     result = run_control(job, names["seed"])
+    seconds = result.epoch.seconds if result.images else None  # what others took, nobody knows
     paths = [
         _save_predictions(out / "predictions.npz", job, result.test_logits, result.val_logits),
         _save_history(out / "history.csv", [result.epoch]),
@@ -181,13 +182,13 @@ def _write_control(job: Job, names: Json, out: Path, code: str) -> Path:
         **_data_facts(job),
         "weights": result.weights,
         "images_trained": result.images,
-        "train_seconds": round(result.epoch.seconds, 3),
-        "images_per_second": round(result.images / max(result.epoch.seconds, 1e-9), 1),
+        "train_seconds": round(seconds, 3) if seconds is not None else None,
+        "images_per_second": round(result.images / max(seconds, 1e-9), 1) if seconds is not None else None,
         **_machine_facts(job),
     }
     record = out / "run.json"
     write_record(record, "run", job.spec, code, body, paths)
-    fitted = f"fitted in {result.epoch.seconds:.1f} s" if result.images else "not trained here"
+    fitted = f"fitted in {seconds:.1f} s" if seconds is not None else "not trained here"
     progress.end(f"val accuracy {result.epoch.val_accuracy:.4f}, {fitted}")
     return record
 
