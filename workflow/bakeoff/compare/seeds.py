@@ -105,24 +105,6 @@ def _steady(cell: Place, loaded: Loaded) -> bool:
     return without_randomness(cell, loaded) and [len(same) for same in twins(cell, loaded)] == [len(loaded.done(cell))]
 
 
-def once(cells: list[Place], base_cells: list[Place], loaded: Loaded) -> tuple[list[Place], list[Place]]:
-    """Both sides of a comparison, with one seed alone where neither has any randomness and every seed gave the same
-    predictions: their difference is one number, and as many of it would look like so many repetitions.
-    """
-    both = [*cells, *base_cells]
-    if not (cells and base_cells and all(_steady(cell, loaded) for cell in both)):
-        return cells, base_cells
-    common = set.intersection(*(set(loaded.outcomes(cell)) for cell in both))
-    if not common:
-        return cells, base_cells
-    one = {"seeds": (min(common),)}
-    return [cell.model_copy(update=one) for cell in cells], [cell.model_copy(update=one) for cell in base_cells]
-
-
-def _steady(cell: Place, loaded: Loaded) -> bool:
-    return without_randomness(cell, loaded) and [len(same) for same in twins(cell, loaded)] == [len(loaded.done(cell))]
-
-
 def failed(cell: Place, loaded: Loaded) -> list[tuple[int, ...]]:
     """The seeds that ought to differ and do not."""
     return [] if without_randomness(cell, loaded) else twins(cell, loaded)
