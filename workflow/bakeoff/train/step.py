@@ -185,6 +185,7 @@ def _write_control(job: Job, names: Json, out: Path, code: str) -> Path:
         "train_seconds": round(seconds, 3) if seconds is not None else None,
         "images_per_second": round(result.images / max(seconds, 1e-9), 1) if seconds is not None else None,
         **_machine_facts(job),
+        "device": "cpu",  # whatever the study asks for
     }
     record = out / "run.json"
     write_record(record, "run", job.spec, code, body, paths)
