@@ -15,6 +15,9 @@ rule evaluate:
         "logs/evaluate/{dataset}/{model}/{augmentation}/{recipe}-{spec}/seed{seed}.log",
     benchmark:
         "logs/evaluate/{dataset}/{model}/{augmentation}/{recipe}-{spec}/seed{seed}.tsv"
+    # Before further trainings: figures come early, and few jobs wait. At each start of a job Snakemake asks the system for
+    # the size of every input of all that wait, each run's own files among them, and that grows with the square of the runs.
+    priority: 1
     conda:
         "../../envs/bakeoff.yaml"
     threads: 1
