@@ -71,6 +71,24 @@ def test_what_no_study_asks_for_goes_and_the_rest_stays(call: Call, both: tuple[
     assert call("clean", "--unused", "--yes")[1].endswith("Nothing to remove.\n")
 
 
+def test_weights_after_each_epoch_go_where_no_study_asks_for_them(call: Call) -> None:
+    studyfile.write(MINE, Path("config.yaml"))
+    _fill(Grid(study(seeds=[0])))
+    before, runs = _files(), sorted(Path("results/runs").glob("*/*/*/*/seed0"))
+    epochs = {_write(run / f"epoch{n}.safetensors") for run in runs for n in (1, 2)}
+    other = _write(runs[0] / "epoch_best.safetensors")
+    assert call("clean", "--yes")[1] == "Nothing to remove.\n"
+    studyfile.write({**MINE, "train": {"keep": "all"}}, Path("studies/all.yaml"))
+    assert call("clean", "--unused", "--yes")[1].endswith("Nothing to remove.\n")
+    assert epochs < _files()
+    Path("studies/all.yaml").unlink()
+    status, out, _ = call("clean", "--unused", "--yes")
+    assert status == 0
+    assert out.count("2 kB") == len(runs)
+    assert f"{len(epochs)} files of weights after an epoch: " in out
+    assert _files() == before | {other}
+
+
 def test_a_dry_run_and_a_script_without_yes_remove_nothing(call: Call, both: tuple[set[Path], set[Path]]) -> None:
     before = _files()
     assert call("clean", "--unused", "--dry-run")[0] == 0

@@ -128,6 +128,17 @@ def test_room_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None
     assert "more than there is: make room first" in plan.make(small(epochs=3)).describe()
 
 
+def test_weights_after_each_epoch_take_room() -> None:
+    train(small(epochs=2), 4.0)
+    for folder in Path("results/runs").glob("*/*/*/*/seed*"):
+        (folder / "epoch1.safetensors").write_bytes(b"w" * 5000)  # of what is kept now
+    best, every = (
+        grid(**{**SMALL, "train": {"keep": keep}}, recipes={"default": {**RECIPE, "epochs": 30}})
+        for keep in ("best", "all")
+    )
+    assert plan.make(every).disk.needed - plan.make(best).disk.needed == 2 * 30 * 5000
+
+
 def test_lines_fit_a_terminal_and_json_has_it_all(tmp_path: Path) -> None:
     train(grid(**{**SMALL, "datasets": [{"name": "digits", "image_size": 16}], "device": "auto"}), 4.0)
     path = studyfile.write(

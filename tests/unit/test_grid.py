@@ -357,3 +357,11 @@ def test_a_very_large_study_fits_one_argument() -> None:
     argument = spec_argument(spec)
     assert len(canonical(spec)) > 128 * 1024 > len(argument.encode())
     assert canonical(parse_spec(argument)) == canonical(spec)
+
+
+def test_weights_after_each_epoch_are_no_setting_and_no_storage_carries_them() -> None:
+    every = grid(train={"keep": "all"})
+    assert runs(every) == runs(grid())
+    grid().check_carried()
+    with pytest.raises(UserError, match=r"set train\.keep to best"):
+        every.check_carried()

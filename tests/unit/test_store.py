@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,16 @@ def test_any_address_that_fsspec_knows(wanted: Callable[[Path], Wanted], trained
 
 def test_without_a_store_everything_is_trained(wanted: Callable[[Path], Wanted], trained: Path, tmp_path: Path) -> None:
     assert through("", wanted, trained, tmp_path / "one") == 1
+
+
+def test_where_more_is_asked_for_than_it_has_it_is_made_and_put_there(
+    place: Path, wanted: Callable[[Path], Wanted], trained: Path, tmp_path: Path
+) -> None:
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        made = Made(trained, folder)
+        store.through(str(place), partial(lambda at: [wanted(at)], folder), made, fetch=False)
+        assert made.times == 1
+    assert through(str(place), wanted, trained, tmp_path / "three") == 0
 
 
 def test_a_store_that_is_not_there_costs_a_line(

@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 from command_line import Call
+from test_checkpoint import NAMES, SPEC
+from tiny import CODE
 
 from bakeoff import disk
+from bakeoff.train import step
+from bakeoff.train.job import Execution
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +66,18 @@ def test_what_was_cut_or_lost_is_named_too(results: Path, call: Call) -> None:
     status, _, err = call("verify")
     assert status == 1
     assert [line.partition(": ")[0] for line in err.splitlines()[1:]] == [str(lost), str(cut)]
+
+
+def test_weights_after_an_epoch_are_read_where_they_are(
+    digits: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = Path("results/runs/digits/lenet5/none/default-0123456789ab/seed0")
+    step.run(SPEC, {**NAMES, "seed": 0}, digits, run, CODE, execution=Execution(every_epoch=True))
+    (run / "epoch1.safetensors").unlink()
+    assert call("verify")[0] == 0
+    _flip(run / "epoch2.safetensors")
+    assert [line.partition(": ")[0] for line in call("verify")[2].splitlines()[1:]] == [str(run / "epoch2.safetensors")]
 
 
 @pytest.mark.parametrize(

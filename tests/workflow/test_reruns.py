@@ -185,6 +185,20 @@ def test_second_study_shares_runs(done: Checkout) -> None:
     expect(done.snakemake(done.study()), Counter())
 
 
+def test_weights_after_each_epoch_come_with_training_and_make_nothing_stale(done: Checkout) -> None:
+    every, best = {"keep": "all"}, {"keep": "best"}
+    run = done.find("runs/digits/lenet5/standard/*/seed0")[0]
+    expect(done.snakemake(done.study(train=every)), Counter())
+    assert not (run / "epoch1.safetensors").exists()
+    (run / "run.json").unlink()
+    expect(
+        done.snakemake(done.study(train=every), str((run / "run.json").relative_to(done.folder))),
+        runs("train", ("lenet5",), (0,)),
+    )
+    assert (run / "epoch1.safetensors").read_bytes() == (run / "model.safetensors").read_bytes()
+    expect(done.snakemake(done.study(train=best), "--until", "train"), Counter())
+
+
 def test_fresh_clone_with_results_and_memory_copied(done: Checkout, tmp_path: Path) -> None:
     clone = Checkout.fresh(tmp_path / "clone")
     for folder in ("results", ".snakemake"):

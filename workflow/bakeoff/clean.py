@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakeoff.errors import Refused, UserError
-from bakeoff.layout import RESULTS
+from bakeoff.layout import RESULTS, epoch_weights
 from bakeoff.provenance import read_record
 
 if TYPE_CHECKING:
@@ -44,18 +44,27 @@ class Waste:
     def name(self) -> str:
         """Of a run or search the data set; of data and a profile the name before the digest."""
         place = self.path.relative_to(RESULTS).parts
-        return place[1] if self.kind in ("run", "search") else re.sub(rf"{_SPEC}(\.json)?$", "", place[1])
+        return place[1] if self.kind in ("run", "search", "epoch") else re.sub(rf"{_SPEC}(\.json)?$", "", place[1])
 
 
 def unused(grids: Iterable[Grid], results: Path = RESULTS) -> list[Waste]:
-    """Runs, searches, profiles and data sets that none of these studies asks for."""
+    """Runs, searches, profiles and data sets that none of these studies asks for; of runs, the weights after each epoch
+    that none asks for (`train.keep: all`).
+    """
+    grids = list(grids)
     wanted = {path for grid in grids for path in _asked(grid)}
+    whole = {path for grid in grids if grid.study.train.keep == "all" for path in _asked(grid)}
     found = []
     for kind, (pattern, name) in _PLACES.items():
         for path in sorted(results.glob(pattern)):
             place = path.relative_to(results)
-            if place not in wanted and name.fullmatch(place.as_posix()) and _ours(path, results):
+            if not name.fullmatch(place.as_posix()) or not _ours(path, results):
+                continue
+            if place not in wanted:
                 found.append(Waste(kind, path, _size(path)))
+            elif kind == "run" and place not in whole:
+                epochs = (file for file in epoch_weights(path).values() if _ours(file, results))
+                found += [Waste("epoch", file, _size(file)) for file in epochs]
     return found
 
 

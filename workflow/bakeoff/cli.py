@@ -7,7 +7,7 @@ import sys
 import traceback
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
@@ -57,6 +57,9 @@ Workers = Annotated[str, typer.Option(help="Processes that read data which does 
 ResidentGb = Annotated[str, typer.Option(help="Data sets up to so many GB lie on the device.")]
 CheckpointSeconds = Annotated[float | None, typer.Option(help="Seconds of work that a killed process may lose.")]
 Weights = Annotated[str, typer.Option(help="File of initial weights, for a recipe that begins from one.")]
+KeepWeights = Annotated[
+    Literal["best", "none", "all"], typer.Option(help="all: also the weights after each epoch; the rest is the rule's.")
+]
 
 GpuShare = Annotated[int, typer.Option(min=1, help="Jobs that may be on one GPU at a time.")]
 
@@ -199,6 +202,7 @@ def train(
     checkpoint_seconds: CheckpointSeconds = None,
     gpu_share: GpuShare = 1,
     results_store: ResultsStore = "",
+    keep: KeepWeights = "best",
 ) -> None:
     """Train one run: weights, history, predictions."""
     from bakeoff import store
@@ -213,10 +217,14 @@ def train(
         from bakeoff.train import step
 
         with leases.leased(at_path(settings, "device"), _gpus(settings), gpu_share) as lease:
-            execution = _execution(workers, resident_gb, weights, checkpoint_seconds, lease)
+            execution = _execution(workers, resident_gb, weights, checkpoint_seconds, lease, keep == "all")
             step.run_seeds(settings, names, data, folders, digest, search, execution)
 
-    store.through(results_store, lambda: store.run_wanted(settings, names, folders, data, digest, search), fit)
+    def wanted() -> list[store.Wanted]:
+        return store.run_wanted(settings, names, folders, data, digest, search)
+
+    # A store has no weights after each epoch.
+    store.through(results_store, wanted, fit, fetch=keep != "all")
 
 
 def _train_code(settings: Json) -> str:
@@ -233,7 +241,12 @@ def _gpus(settings: Json) -> int:
 
 
 def _execution(
-    workers: str, resident_gb: str, weights: str, checkpoint_seconds: float | None, lease: leases.Lease | None
+    workers: str,
+    resident_gb: str,
+    weights: str,
+    checkpoint_seconds: float | None,
+    lease: leases.Lease | None,
+    every_epoch: bool = False,
 ) -> Execution:
     from bakeoff.train.job import Execution
 
@@ -243,6 +256,7 @@ def _execution(
             workers=int(workers) if workers else None,
             weights=Path(weights) if weights else None,
             checkpoint_seconds=checkpoint_seconds,
+            every_epoch=every_epoch,
             gpus=lease.record() if lease else None,
         )
     except ValueError:

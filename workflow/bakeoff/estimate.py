@@ -39,11 +39,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Past:
-    """What one earlier run tells: its pace, its start and end around training, its files."""
+    """What one earlier run tells: its pace, and its start and end around training."""
 
     seconds_per_image: float
     overhead: float | None
-    bytes: int
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,8 @@ class Earlier:
         self.logs = logs
         self._paces: dict[tuple[Any, ...], list[tuple[Past, int]]] = defaultdict(list)
         self._train_images: dict[str, int] = {}
-        self._bytes: dict[str, list[int]] = defaultdict(list)
+        self._bytes: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        """Of a model, for each run the bytes of its files and of its weights, those after each epoch not among them."""
         self._walls: dict[str, list[tuple[str, float]]] = {}
         for path in results.glob("runs/*/*/*/*/seed*/run.json"):
             self._learn(path)
@@ -83,12 +83,13 @@ class Earlier:
             return
         spec, seconds, images = record["spec"], record["train_seconds"], record["images_trained"]
         wall = _wall(self.logs / "train" / Path(*path.parts[-6:-2]) / f"{path.parts[-2]}.tsv")
-        size = sum(file.stat().st_size for file in path.parent.iterdir() if file.is_file())
-        past = Past(seconds / images, max(wall - seconds, 0.0) if wall else None, size)
+        past = Past(seconds / images, max(wall - seconds, 0.0) if wall else None)
         pace = _pace(spec, record["device"])
         for key in pace.keys:
             self._paces[key].append((past, pace.area))
-        self._bytes[spec["model"]["builder"]].append(size)
+        sizes = {file.name: file.stat().st_size for file in path.parent.iterdir() if file.is_file()}
+        others = sum(size for name, size in sizes.items() if not layout.EPOCH_WEIGHTS.fullmatch(name))
+        self._bytes[spec["model"]["builder"]].append((others, sizes.get("model.safetensors", 0)))
         if spec["recipe"].get("train_images", "all") == "all":
             self._train_images[json.dumps(spec["dataset"], sort_keys=True)] = record["n_train"]
 
@@ -117,7 +118,9 @@ class Earlier:
     def size(self, grid: Grid, cell: Cell) -> int | None:
         """Bytes of the files of one run of a cell."""
         found = self._bytes.get(grid.train_spec(cell)["model"]["builder"])
-        return round(median(found)) if found else None
+        every = grid.study.train.keep == "all" and grid.is_net(cell.model)
+        epochs = grid.study.recipes[cell.recipe].total_epochs if every else 0
+        return round(median(others + epochs * weights for others, weights in found)) if found else None
 
     def step(self, step: str, model: str) -> Estimate:
         """Seconds of one job of another step."""

@@ -133,6 +133,11 @@ class Grid(Datasets):
 
     def check_carried(self) -> None:
         """Raise UserError for what needs a folder that all jobs share, where a storage carries inputs and outputs."""
+        if self.study.train.keep == "all":
+            raise UserError(
+                "--default-storage-provider: weights after each epoch are no outputs of a rule, so no storage carries"
+                " them; set train.keep to best, or leave out the storage"
+            )
         for what, asked in (("probes", self.probes()), ("runs made from others", self.combined)):
             if asked:
                 raise UserError(

@@ -5,6 +5,7 @@ A settings digest, {spec}, is part of each path (see provenance.spec_digest), so
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 RESULTS = Path("results")
@@ -17,6 +18,9 @@ VERIFICATION = f"{PROBE}/verification/verification.json"
 TUNING = "results/tuning/{dataset}/{model}/{augmentation}/{recipe}-{spec}/tuning.json"
 PROFILE = "results/profiles/{model}-{spec}.json"
 STUDY = "results/{study}"
+
+EPOCH_WEIGHTS = re.compile(r"epoch([0-9]+)\.safetensors")
+"""Names of the weights after each epoch, in a run's folder (`train.keep: all`)."""
 
 # Folders of results/ that are not a study's: no study may carry such a name.
 RESERVED = frozenset({"data", "runs", "tuning", "profiles"})
@@ -32,6 +36,12 @@ def run_dir(dataset: str, model: str, augmentation: str, recipe: str, spec: str,
     return Path(
         RUN.format(dataset=dataset, model=model, augmentation=augmentation, recipe=recipe, spec=spec, seed=seed)
     )
+
+
+def epoch_weights(run: Path) -> dict[int, Path]:
+    """The weights after each epoch that stand in a run's folder, by epoch."""
+    found = ((EPOCH_WEIGHTS.fullmatch(path.name), path) for path in run.glob("epoch*.safetensors"))
+    return {int(match[1]): path for match, path in sorted(found, key=lambda each: each[1]) if match}
 
 
 def tuning_path(dataset: str, model: str, augmentation: str, recipe: str, spec: str) -> Path:

@@ -101,8 +101,12 @@ def _basis(spec: Json, data: Path) -> Json:
     }
 
 
-def through(address: str, wanted: Callable[[], Sequence[Wanted]], make: Callable[[], object]) -> None:
+def through(
+    address: str, wanted: Callable[[], Sequence[Wanted]], make: Callable[[], object], fetch: bool = True
+) -> None:
     """Fetch the results from the store at `address`; where it has not all of them, `make` them and put them there.
+
+    With `fetch` false they are made in any case, as where more is asked for than a store has.
 
     A store that does not answer, or holds what cannot be trusted, costs a line on standard error and no result.
     """
@@ -111,7 +115,7 @@ def through(address: str, wanted: Callable[[], Sequence[Wanted]], make: Callable
         return
     results = wanted()
     store = _attempt(f"results_store: {address}", partial(Store, address))
-    if store and all(_attempt(f"{address}: {each.path}", partial(store.fetch, each)) for each in results):
+    if store and fetch and all(_attempt(f"{address}: {each.path}", partial(store.fetch, each)) for each in results):
         return
     make()
     for each in results if store else ():

@@ -28,6 +28,7 @@ rule train:
         gpu_share=STUDY.train.gpu_share,
         checkpoint_seconds=CHECKPOINT_SECONDS,
         resident_gb=RESIDENT_GB,
+        keep=STUDY.train.keep,
         results_store=STUDY.results_store or "",
         weights=lambda wildcards: str(GRID.weights_file(cell_of(wildcards)) or ""),
     params:
@@ -39,6 +40,6 @@ rule train:
         " --recipe {wildcards.recipe:q} --seed {wildcards.seed:q}"
         " --data $(dirname {input.data:q}) --tuned={input.tuned:q}"
         " --checkpoint-seconds={resources.checkpoint_seconds:q} --results-store={resources.results_store:q}"
-        " --gpu-share={resources.gpu_share:q}"
+        " --gpu-share={resources.gpu_share:q} --keep={resources.keep:q}"
         " --workers={resources.loader_workers:q} --resident-gb={resources.resident_gb:q} --weights={resources.weights:q}"
         " --out $(dirname {output.record:q}) 2> {log:q}"

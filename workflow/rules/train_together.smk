@@ -45,6 +45,7 @@ for SEEDS, SPECS in GRID.seed_groups().items():
             gpu_share=STUDY.train.gpu_share,
             checkpoint_seconds=CHECKPOINT_SECONDS,
             resident_gb=RESIDENT_GB,
+            keep=STUDY.train.keep,
             results_store=STUDY.results_store or "",
             weights=lambda wildcards: str(GRID.weights_file(cell_of(wildcards)) or ""),
             # One seed is written where it is told, several each into a folder of its own below that.
@@ -59,6 +60,6 @@ for SEEDS, SPECS in GRID.seed_groups().items():
             " --recipe {wildcards.recipe:q} {resources.seeds}"
             " --data $(dirname {input.data:q}) --tuned={input.tuned:q}"
             " --checkpoint-seconds={resources.checkpoint_seconds:q} --results-store={resources.results_store:q}"
-            " --gpu-share={resources.gpu_share:q}"
+            " --gpu-share={resources.gpu_share:q} --keep={resources.keep:q}"
             " --workers={resources.loader_workers:q} --resident-gb={resources.resident_gb:q} --weights={resources.weights:q}"
             " --out $(dirname {output.records[0]:q}){resources.above} 2> {log:q}"

@@ -16,8 +16,16 @@ from bakeoff.errors import UserError
 if TYPE_CHECKING:
     from bakeoff.clean import Waste
 
-_WHAT = {"half": "half-written file", "checkpoint": "checkpoint of a finished run"}
-_PLURALS = {"search": "searches", "checkpoint": "checkpoints of finished runs"}
+_WHAT = {
+    "half": "half-written file",
+    "checkpoint": "checkpoint of a finished run",
+    "epoch": "file of weights after an epoch",
+}
+_PLURALS = {
+    "search": "searches",
+    "checkpoint": "checkpoints of finished runs",
+    "epoch": "files of weights after an epoch",
+}
 
 
 def clean(
@@ -42,8 +50,8 @@ def clean(
     if not waste:
         print("Nothing to remove.")
         return
-    for each in waste:
-        print(f"  {size(each.bytes):>8}  {each.path}")
+    for path, room in listed(waste).items():
+        print(f"  {size(room):>8}  {path}")
     print(f"{describe(waste)}: {size(sum(each.bytes for each in waste))}.")
     if dry_run:
         return
@@ -51,6 +59,14 @@ def clean(
         raise UserError("clean: removes nothing without --yes where it cannot ask")
     if yes or typer.confirm("Remove them?"):
         print(f"Removed, {size(cleaning.remove(waste))} freed.")
+
+
+def listed(waste: list[Waste]) -> dict[Path, int]:
+    """The lines of the list, with their bytes: the epochs of a run are one."""
+    lines: dict[Path, int] = Counter()
+    for each in waste:
+        lines[each.path.with_name("epoch*.safetensors") if each.kind == "epoch" else each.path] += each.bytes
+    return lines
 
 
 def describe(waste: list[Waste]) -> str:

@@ -45,10 +45,11 @@ def problems_of(path: Path) -> Iterator[str]:
     except Refused as error:
         yield str(error)
         return
-    for name in record["files"]:
-        if name == _WEIGHTS and not (path.parent / name).exists():
-            continue  # a study with train.keep: none left none
+    epochs = record.get("epoch_weights") or {}
+    for name in (*record["files"], *epochs):
+        if (name == _WEIGHTS or name in epochs) and not (path.parent / name).exists():
+            continue  # a study with train.keep: none left none, and `bakeoff clean` takes those after each epoch
         try:
-            check_files(path, record, name)
+            check_files(path, {"files": record["files"] | epochs}, name)
         except Refused as error:
             yield str(error)

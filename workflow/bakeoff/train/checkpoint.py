@@ -152,6 +152,12 @@ class _Summed:
         self._file.flush()
 
 
+def outcomes(state: State) -> list[Json]:
+    """What the trainings have come to in a state: of one run, or of several seeds together."""
+    found: list[Json] = state["outcomes"] if "outcomes" in state else [state["outcome"]]
+    return found
+
+
 def capture(tensors: Sequence[Tensor]) -> State:
     """Tensors as they are, on the CPU, and the random state of the CPU and of the GPU that they lie on."""
     device = tensors[0].device

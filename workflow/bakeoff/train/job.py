@@ -22,6 +22,7 @@ from bakeoff.seeding import stream_seed
 from bakeoff.train import arithmetic, augment
 from bakeoff.train.augment import Policy
 from bakeoff.train.checkpoint import NAME, Keep, Keeper, State
+from bakeoff.train.epochs import AfterEpoch
 from bakeoff.train.feed import Normalise, Part, Streams
 from bakeoff.train.loop import Epoch, Outcome, phases, predict, train
 from bakeoff.train.memory import advice, has_batch_norm, is_out_of_memory, smaller
@@ -41,6 +42,8 @@ class Execution:
     """The file of initial weights, where the recipe names one: it knows the file by its sha256."""
     checkpoint_seconds: float | None = None
     """Seconds of work that may be lost; default: 60."""
+    every_epoch: bool = False
+    """Whether the weights after each epoch are kept."""
     gpus: Json | None = None
     """The GPUs leased for it (see bakeoff.leases), for the record."""
 
@@ -59,6 +62,7 @@ class Job:
     device: torch.device
     workers: int
     checkpoint_seconds: float | None = None
+    every_epoch: bool = False
     gpus: Json | None = None
 
     @property
@@ -156,6 +160,7 @@ def ready(spec: Json, dataset: str, model: str, data: Path, execution: Execution
         device=device,
         workers=workers,
         checkpoint_seconds=execution.checkpoint_seconds,
+        every_epoch=execution.every_epoch,
         gpus=execution.gpus,
     )
 
@@ -226,6 +231,7 @@ def fit(
     progress: Callable[[int, int], None],
     resume: State | None = None,
     keep: Keep = lambda _: None,
+    after_epoch: AfterEpoch = lambda *_: None,
     ranks: Ranks = ALONE,
 ) -> Trained:
     """Train the network of one seed by the recipe (the job's own, or a variant of it in tuning).
@@ -240,7 +246,7 @@ def fit(
     tried: Recipe | None = recipe
     while tried is not None:
         try:
-            return _fit(job, tried, seed, report, progress, resume, keep, ranks)
+            return _fit(job, tried, seed, report, progress, resume, keep, after_epoch, ranks)
         except (RuntimeError, MemoryError) as caught:
             if not is_out_of_memory(caught):
                 raise
@@ -273,6 +279,7 @@ def _fit(
     progress: Callable[[int, int], None],
     resume: State | None,
     keep: Keep,
+    after_epoch: AfterEpoch,
     ranks: Ranks,
 ) -> Trained:
     net, loaded = build(job, recipe, seed)
@@ -292,6 +299,7 @@ def _fit(
         workers=job.workers,
         resume=resume,
         keep=keep,
+        after_epoch=after_epoch,
         ranks=ranks,
     )
     return Trained(net, outcome, normalise, mean, std, loaded, recipe)
@@ -306,6 +314,7 @@ def fit_together(
     progress: Callable[[int, int], None],
     resume: State | None = None,
     keep: Keep = lambda _: None,
+    after_epoch: Sequence[AfterEpoch] = (),
 ) -> list[Trained]:
     """Train the networks of several seeds side by side."""
     from bakeoff.train.together import train_together
@@ -328,6 +337,7 @@ def fit_together(
         workers=job.workers,
         resume=resume,
         keep=keep,
+        after_epoch=after_epoch,
     )
     return [
         Trained(net, outcome, normalise, mean, std, loaded, recipe)

@@ -18,6 +18,7 @@ from bakeoff.train.arithmetic import in_order, precise
 from bakeoff.train.augment import Policy
 from bakeoff.train.average import Average
 from bakeoff.train.checkpoint import Keep, State, capture, put_back
+from bakeoff.train.epochs import AfterEpoch
 from bakeoff.train.feed import Feed, Normalise, Part, Streams
 from bakeoff.train.optimizer import Optimizer
 from bakeoff.train.parallel import ALONE, Ranks
@@ -116,14 +117,15 @@ def train(
     workers: int = 0,
     resume: State | None = None,
     keep: Keep = lambda _: None,
+    after_epoch: AfterEpoch = lambda *_: None,
     ranks: Ranks = ALONE,
 ) -> Outcome:
     """Train `net` and leave it with the weights of its best epoch on the validation images.
 
     `make_policy` gives the augmentation for an image size. `report` gets each epoch, `progress` the number of images
     seen so far in this epoch and of the epoch: before its first batch and after each. `workers` read and augment what
-    does not lie on the device. `keep` is told after each step how to make the state that `resume` takes. Of several
-    processes that train it together, `ranks` says which this is.
+    does not lie on the device. `keep` is told after each step how to make the state that `resume` takes, `after_epoch`
+    the weights that each epoch ended with. Of several processes that train it together, `ranks` says which this is.
     """
     device = training.labels.device
     net = in_order(net, recipe)
@@ -164,6 +166,7 @@ def train(
             name = f"{number}: {phase.size} px" if recipe.phases else "train"
             line = Epoch(run.epoch, name, run.lr, loss, accuracy, val_loss, val_accuracy, seconds)
             run.epoch_ends(line, seen)
+            after_epoch(line.epoch, run.candidate.state_dict())
             report(line)
             keep(state)
     net.load_state_dict(run.best_weights)

@@ -6,7 +6,8 @@ import sys
 import time
 from typing import Any
 
-from bakeoff.train.checkpoint import Keeper
+from bakeoff.train.checkpoint import Keeper, outcomes
+from bakeoff.train.epochs import EpochWeights
 from bakeoff.train.loop import Epoch
 
 SECONDS_BETWEEN_LINES = 20.0
@@ -25,9 +26,18 @@ class Progress:
         self.started = self.last_line = time.monotonic()
         self.last: Epoch | None = None
 
-    def go_on(self, kept: Keeper) -> dict[str, Any]:
-        """What training takes to go on from where the keeper's work was left, if it was, and to keep it."""
+    def go_on(self, kept: Keeper, *epochs: EpochWeights) -> dict[str, Any]:
+        """What training takes to go on from where the keeper's work was left, if it was, and to keep it.
+
+        Work whose `epochs` (one for each run) are asked for and not all there begins anew, to have them.
+        """
         resume = kept.take()
+        done = [len(each["history"]) for each in outcomes(resume)] if resume and epochs else [0] * len(epochs)
+        if resume is not None and not all(each.reach(n) for each, n in zip(epochs, done, strict=True)):
+            print("weights after earlier epochs are asked for and not there: begins anew", file=sys.stderr, flush=True)
+            resume, done, kept.resumed = None, [0] * len(epochs), 0
+        for each, n in zip(epochs, done, strict=True):
+            each.cut(n)
         if resume is not None:
             self.done = self.before = resume["epoch"] - 1
         return {"resume": resume, "keep": kept.step}

@@ -233,8 +233,8 @@ class TrainSettings(_Settings):
     """Runs that may be on one GPU at a time, for small ones that leave it idle; --resources gpu= then counts shares."""
     resident_gb: Positive | None = None
     """Data sets up to so many GB lie on the device as bytes; default: a quarter of its memory. Larger ones stream."""
-    keep: Literal["best", "none"] = "best"
-    """Weights that stay on disk: those of each run's best epoch, or none once its probes are done."""
+    keep: Literal["best", "none", "all"] = "best"
+    """Weights that stay on disk: those of each run's best epoch, none once its probes are done, or those after each."""
     checkpoint_seconds: Annotated[float, Field(ge=1, le=86400)] = 60
     """Seconds of training that a killed process may lose: so often its state is written."""
     workers: Annotated[int, Field(ge=0, le=256)] | None = None

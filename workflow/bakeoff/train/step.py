@@ -9,16 +9,14 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
-from torch import Tensor
 
 from bakeoff.device import gpu_name
 from bakeoff.models import registry
 from bakeoff.provenance import Json, content_digest, environment, whole, write_record
 from bakeoff.train import arithmetic, tuning
 from bakeoff.train.control import run_control
+from bakeoff.train.epochs import EpochWeights, save_weights
 from bakeoff.train.job import Execution, Job, Trained, fit, fit_together, keeper, ready
 from bakeoff.train.loop import Epoch, Outcome
 from bakeoff.train.parallel import Ranks, crew
@@ -74,8 +72,9 @@ def run_seeds(
             progress = Progress(run_name({**names, "seed": seed}), recipe.total_epochs)
             with keeper(job, recipe, out, code, [seed]) as kept:
                 keepers.append(kept)
-                told = {"report": progress.epoch, "progress": progress.batch, **progress.go_on(kept)}
-                trained = fit(job, recipe, seed, ranks=ranks, **told)
+                epochs = EpochWeights(out, job.every_epoch)
+                told = {"report": progress.epoch, "progress": progress.batch, **progress.go_on(kept, epochs)}
+                trained = fit(job, recipe, seed, ranks=ranks, after_epoch=epochs.write, **told)
                 if len(folders) > 1:
                     kept.save_last()
             records.append(write_run(job, {**names, "seed": seed}, out, code, trained, progress, choice, kept.resumed))
@@ -99,8 +98,9 @@ def _run_together(
     progress = Progress(f"{run_name({**names, 'seed': 's'})} {', '.join(map(str, folders))}", recipe.total_epochs)
     seeds = list(folders)
     with keeper(job, recipe, folders[seeds[0]], code, seeds) as kept:
-        told = {"report": progress.epoch, "progress": progress.batch, **progress.go_on(kept)}
-        trained = fit_together(job, recipe, seeds, **told)
+        epochs = [EpochWeights(out, job.every_epoch) for out in folders.values()]
+        told = {"report": progress.epoch, "progress": progress.batch, **progress.go_on(kept, *epochs)}
+        trained = fit_together(job, recipe, seeds, after_epoch=[each.write for each in epochs], **told)
     records = [
         write_run(job, {**names, "seed": seed}, out, code, each, progress, choice, kept.resumed)
         for (seed, out), each in zip(folders.items(), trained, strict=True)
@@ -130,8 +130,10 @@ def write_run(
     paths = [
         _save_predictions(out / "predictions.npz", job, test_logits.numpy(), val_logits.numpy()),
         _save_history(out / "history.csv", outcome.history),
-        _save_weights(out / "model.safetensors", trained.net.state_dict()),
+        save_weights(out / "model.safetensors", trained.net.state_dict()),
     ]
+    epochs = EpochWeights(out, job.every_epoch)
+    epochs.cut(len(outcome.history))
     record = out / "run.json"
     body = {
         **names,
@@ -154,6 +156,7 @@ def write_run(
         "images_per_second": round(outcome.images / max(outcome.train_seconds, 1e-9), 1),
         "arithmetic": arithmetic.describe(job.recipe, job.device),
         "steps_run_as": outcome.steps_run_as,
+        "epoch_weights": epochs.record(),
         **_machine_facts(job),
     }
     write_record(record, "run", job.spec, code, body, paths)
@@ -169,7 +172,7 @@ def _write_control(job: Job, names: Json, out: Path, code: str) -> Path:
     paths = [
         _save_predictions(out / "predictions.npz", job, result.test_logits, result.val_logits),
         _save_history(out / "history.csv", [result.epoch]),
-        _save_weights(out / "model.safetensors", result.tensors),
+        save_weights(out / "model.safetensors", result.tensors),
     ]
     body = {
         **names,
@@ -242,15 +245,6 @@ def _cell(value: object) -> object:
     if isinstance(value, float):
         return repr(value) if math.isfinite(value) else ""
     return value
-
-
-def _save_weights(path: Path, tensors: Mapping[str, Tensor]) -> Path:
-    # Copies, since a net may hold one tensor under two names, which the format refuses.
-    layout = torch.contiguous_format
-    weights = {name: tensor.detach().cpu().clone(memory_format=layout) for name, tensor in tensors.items()}
-    with whole(path) as unfinished:
-        save_file(weights, unfinished)
-    return path
 
 
 def _summary(outcome: Outcome, body: Json) -> str:

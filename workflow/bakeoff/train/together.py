@@ -20,6 +20,7 @@ from bakeoff.errors import UserError
 from bakeoff.train.arithmetic import precise
 from bakeoff.train.augment import Policy
 from bakeoff.train.checkpoint import Keep, State, capture, put_back
+from bakeoff.train.epochs import AfterEpoch
 from bakeoff.train.feed import Feed, Normalise, Part, Streams
 from bakeoff.train.loop import Epoch, Outcome, assess
 from bakeoff.train.optimizer import Optimizer
@@ -93,6 +94,11 @@ class Stack:
             for group in parameter_groups(self.code, self.recipe, blocks_of(self.code))
         ]
 
+    def of(self, i: int) -> dict[str, Tensor]:
+        """The tensors of one net, named and in order as in its state_dict."""
+        both = {**self.parameters, **self.buffers}
+        return {name: both[name][i] for name in self.nets[i].state_dict()}
+
     def tensors(self) -> list[Tensor]:
         """All of them, in place."""
         return [*self.parameters.values(), *self.buffers.values()]
@@ -140,10 +146,12 @@ def train_together(
     workers: int = 0,
     resume: State | None = None,
     keep: Keep = lambda _: None,
+    after_epoch: Sequence[AfterEpoch] = (),
 ) -> list[Outcome]:
     """Train the nets, one a seed, side by side; each is left with the weights of its own best epoch (see loop.train).
 
-    `report` gets the epochs of the first seed. The seconds of an epoch are divided among the seeds.
+    `report` gets the epochs of the first seed; `after_epoch` has one for each seed, or none. The seconds of an epoch
+    are divided among the seeds.
     """
     check(recipe)
     k = len(nets)
@@ -195,6 +203,8 @@ def train_together(
                 val_loss, val_accuracy = assess(logits[j], validation.labels)
                 line = Epoch(at.epoch, "train", at.lr, losses[j], accuracies[j], val_loss, val_accuracy, seconds)
                 better[j] = outcome.add(line, seen, None)
+                if after_epoch:
+                    after_epoch[j](at.epoch, stack.of(j))
         _keep(best, stack.state(), better)
         at = _Place(at.epoch + 1)
         report(outcomes[0].history[-1])
