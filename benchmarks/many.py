@@ -84,7 +84,7 @@ def measure(runs: int, cores: int, folder: Path) -> dict[str, Any]:
     (folder / "study.yaml").write_text(json.dumps(study(runs)))
     notes = timed_python(folder)
     with mock.patch.dict(os.environ, {"PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"}):
-        _, wall, cpu, memory = dag.snakemake(folder, "--cores", str(cores), "--quiet", "all")
+        _, wall, cpu, memory = dag.snakemake(folder, "--cores", str(cores), "--quiet", "all", "--scheduler", "greedy")
     if not (folder / "results" / "many" / "report.html").exists():
         raise SystemExit("the study ended without a report")
     by_step = steps(notes.read_text())
