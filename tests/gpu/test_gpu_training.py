@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from needy import run_needy
 
 from bakeoff.provenance import read_record
 
@@ -49,6 +50,16 @@ def test_two_gpus_take_the_steps_of_one(tmp_path: Path, train_run: Callable[...,
     assert np.mean(one.argmax(1) == two.argmax(1)) > 0.9
     again = train_run(tmp_path / "again", model="tiny_cnn", device="cuda", gpus=2, **RECIPE)
     assert (again / "predictions.npz").read_bytes() == (runs[1] / "predictions.npz").read_bytes()
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+@pytest.mark.parametrize("rank", [0, 1])
+def test_out_of_memory_on_one_of_two_gpus_both_take_smaller_batches(
+    rank: int, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other waits on its GPU for gradients that do not come, and is woken."""
+    record = run_needy(digits, tmp_path, monkeypatch, {"rank": rank, "most": 16}, device="cuda", batch_size=64)
+    assert (record["status"], record["smaller_batches"]) == ("done", {"batch_size": 32, "accumulate": 2})
 
 
 def test_a_run_has_a_device_of_its_own() -> None:

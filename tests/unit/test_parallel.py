@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from needy import run_needy
 from pydantic import ValidationError
 from test_together import SIZE, part
 from tiny import CODE, DIGITS
@@ -198,3 +199,23 @@ def test_what_needs_a_whole_batch_is_refused() -> None:
 def test_one_gpu_is_not_in_the_settings() -> None:
     assert "gpus" not in Recipe(gpus=1).model_dump()
     assert Recipe(gpus=2).model_dump(mode="json")["gpus"] == 2
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_out_of_memory_in_one_process_is_a_result(
+    rank: int, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = run_needy(digits, tmp_path, monkeypatch, {"rank": rank}, batch_size=2)
+    assert (record["status"], record["epochs_done"]) == ("oom", 0)
+    assert "CUDA out of memory: injected" in record["reason"]
+    assert np.isnan(logits(tmp_path / "run")).all()
+    assert multiprocessing.active_children() == []
+    assert not torch.distributed.is_initialized()
+
+
+def test_out_of_memory_in_one_process_both_take_smaller_batches(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = run_needy(digits, tmp_path, monkeypatch, {"most": 16}, batch_size=64)
+    assert (record["status"], record["smaller_batches"]) == ("done", {"batch_size": 32, "accumulate": 2})
+    assert record["images_trained"] == 256

@@ -6,6 +6,7 @@ import gc
 import platform
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -232,26 +233,24 @@ def fit(
     resume: State | None = None,
     keep: Keep = lambda _: None,
     after_epoch: AfterEpoch = lambda *_: None,
-    ranks: Ranks = ALONE,
+    crew: Callable[[], AbstractContextManager[Ranks]] = lambda: nullcontext(ALONE),
 ) -> Trained:
     """Train the network of one seed by the recipe (the job's own, or a variant of it in tuning).
 
-    Where memory does not suffice and the model has no batch norm, training begins anew with smaller batches, as many
-    a step as give the same step; else the outcome says so, and the network is as it was initialised. Of several
-    processes (`ranks`) none begins anew: that is a UserError.
+    Where memory does not suffice, in any of its processes, and the model has no batch norm, training begins anew with
+    smaller batches, as many a step as give the same step; else the outcome says so, and the network is as it was
+    initialised. Each attempt has a `crew` of its own: processes that take its steps together (see parallel.crew).
     """
-    resume = ranks.agreed(lambda: resume)
     if resume is not None:
         recipe = recipe.model_copy(update=resume["batches"])
     tried: Recipe | None = recipe
     while tried is not None:
         try:
-            return _fit(job, tried, seed, report, progress, resume, keep, after_epoch, ranks)
+            with crew() as ranks:
+                return _fit(job, tried, seed, report, progress, resume, keep, after_epoch, ranks)
         except (RuntimeError, MemoryError) as caught:
             if not is_out_of_memory(caught):
                 raise
-            if ranks.count > 1:  # the others cannot be asked to begin anew: they wait within a step
-                raise UserError(f"{advice(caught, net_has_batch_norm=False)}, or more gpus") from caught
             error = caught.with_traceback(None)  # its frames hold on to the memory
         gc.collect()
         if job.device.type == "cuda":
@@ -271,6 +270,12 @@ def _steps(recipe: Recipe) -> str:
     return f"batches of {recipe.batch_size} images, {recipe.accumulate} a step"
 
 
+def follow(ranks: Ranks, spec: Json, dataset: str, model: str, data: Path, execution: Execution, seed: int) -> None:
+    """What the other processes of a run do: train as the first does, and say and write nothing."""
+    job = ready(spec, dataset, model, data, execution)
+    _fit(job, job.recipe, seed, lambda _: None, lambda *_: None, None, lambda _: None, lambda *_: None, ranks)
+
+
 def _fit(
     job: Job,
     recipe: Recipe,
@@ -282,6 +287,7 @@ def _fit(
     after_epoch: AfterEpoch,
     ranks: Ranks,
 ) -> Trained:
+    recipe, resume = ranks.agreed(lambda: (recipe, resume))
     net, loaded = build(job, recipe, seed)
     mean, std = figures(job, loaded)
     normalise = Normalise.of(mean, std, job.device, recipe.channels_last)
@@ -298,7 +304,7 @@ def _fit(
         progress=progress,
         workers=job.workers,
         resume=resume,
-        keep=keep,
+        keep=lambda make: keep(lambda: ranks.sound(make())),
         after_epoch=after_epoch,
         ranks=ranks,
     )

@@ -24,13 +24,14 @@ def has_batch_norm(net: nn.Module) -> bool:
 
 
 def smaller(recipe: Recipe, images: int) -> Recipe | None:
-    """The recipe with the same step made of smaller batches; None where they would be of less than two images.
+    """The recipe with the same step made of smaller batches; None where they would be of less than two images, or not
+    be dealt out evenly to the recipe's GPUs.
 
     `images` is the number trained on. The mean gradient of a step is the same but for rounding; under `class_weights`
     and augmentations that mix images, means and partners are of each smaller batch.
     """
     batch = min(recipe.batch_size, images // recipe.accumulate)
-    parts = next((k for k in range(2, batch // 2 + 1) if batch % k == 0), None)
+    parts = next((k for k in range(2, batch // 2 + 1) if batch % (k * recipe.gpus) == 0), None)
     if parts is None:
         return None
     return recipe.model_copy(update={"batch_size": batch // parts, "accumulate": recipe.accumulate * parts})

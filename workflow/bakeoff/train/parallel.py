@@ -3,7 +3,8 @@
 Every process draws the order and the augmentation of the whole batch and takes its part of it; gradients are averaged
 by torch's DistributedDataParallel (Li et al. 2020, arXiv:2006.15704), parts being of equal size. The first process
 alone validates, keeps checkpoints, listens to signals and writes; the others follow it step by step, and when it ends
-before its time they are ended too: a gradient that they wait for does not come.
+before its time they are ended too: a gradient that they wait for does not come. When another ends before its time, the
+first hears of it as an error: of memory that did not suffice, or of a process that failed.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
@@ -29,16 +30,19 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.distributed_c10d import _abort_process_group
 
 from bakeoff.errors import UserError
-from bakeoff.train.memory import has_batch_norm
+from bakeoff.train.memory import has_batch_norm, is_out_of_memory
 from bakeoff.train.update import Learner
 
 T = TypeVar("T")
 _PATIENCE = timedelta(days=7)
 """How long a process waits for another: while the first validates or writes; those that died are noticed otherwise."""
 _FAILED = 1
+_OUT_OF_MEMORY = 12  # ENOMEM
 _SECONDS_FOR_THE_FIRST = 5.0
+_SECONDS_TO_WAKE = 60.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ class Ranks:
 
     rank: int = 0
     count: int = 1
+    lost: threading.Event = field(default_factory=threading.Event, compare=False)
+    """Set when another process has failed: gradients may lack its part."""
 
     def share(self, batch_size: int) -> int:
         """Images of a batch that each process takes. Raises UserError where they cannot be dealt out evenly."""
@@ -75,7 +81,13 @@ class Ranks:
             return of()
         told = [of() if self.rank == 0 else None]
         dist.broadcast_object_list(told, device=torch.device("cpu"))
-        return told[0]  # type: ignore[return-value]  # the first had a value
+        return self.sound(told[0])  # type: ignore[return-value]  # the first had a value
+
+    def sound(self, value: T) -> T:
+        """A value that comes of all processes' work. Raises RuntimeError where one is gone, and its part may lack."""
+        if self.lost.is_set():
+            raise RuntimeError("another process of this run is gone")
+        return value
 
     def draw_apart(self, seed: int, epoch: int, batch: int) -> None:
         """Give the processes but the first masks of dropout of their own, which a place in training tells."""
@@ -115,7 +127,8 @@ class _Together(Learner):
 def crew(count: int, device: torch.device, follow: Callable[..., None], *work: Any) -> Iterator[Ranks]:
     """This process as the first of `count`; the others run `follow(ranks, *work)`, which has to take the same steps.
 
-    Where one of them ends in an error, so does this one: exit status 1, and its last checkpoint stays.
+    Where one of them fails, so does the work of this one: with torch's OutOfMemoryError where memory did not suffice
+    there, else with a UserError. However it ends, no other process is left.
     """
     if count == 1:
         yield ALONE
@@ -124,36 +137,46 @@ def crew(count: int, device: torch.device, follow: Callable[..., None], *work: A
         meeting = Path(folder) / "meeting"
         context = multiprocessing.get_context("spawn")
         others = [
-            context.Process(target=_other, args=(Ranks(rank, count), device.type, meeting, follow, work))
+            context.Process(target=_other, args=(rank, count, device.type, meeting, follow, work))
             for rank in range(1, count)
         ]
         for process in others:
             process.start()
-        over = threading.Event()
-        threading.Thread(target=_watch, args=(others, over), daemon=True).start()
+        ranks, news, over = Ranks(0, count), _News(others, meeting), threading.Event()
+        threading.Thread(target=_watch, args=(news, device, ranks.lost, over), daemon=True).start()
         try:
-            _meet(Ranks(0, count), device.type, meeting)
-            yield Ranks(0, count)
+            _meet(ranks, device.type, meeting)
+            yield ranks
             for process in others:
                 process.join()
             dist.destroy_process_group()
-        except RuntimeError:
-            if news := _failed(others):
-                raise UserError(news) from None
+        except UserError:
             raise
+        except Exception as error:
+            fault = news.fault()
+            _end(others, over)
+            if dist.is_initialized() and device.type == "cuda":
+                _abort_process_group()  # an orderly end would wait for the others
+            raise fault or error from None
         finally:
-            over.set()
-            for process in others:
-                process.kill()  # those that have ended do not mind
-            for process in others:
-                process.join()
+            _end(others, over)
             if dist.is_initialized() and device.type == "cpu":
                 dist.destroy_process_group()
+
+
+def _end(others: Sequence[BaseProcess], over: threading.Event) -> None:
+    over.set()
+    for process in others:
+        process.kill()  # those that have ended do not mind
+    for process in others:
+        process.join()
 
 
 def _meet(ranks: Ranks, device: str, meeting: Path) -> None:
     if device == "cuda":
         torch.cuda.set_device(ranks.rank)
+        # Else torch ends the process when it notices a fault; we do, or go on without the others.
+        os.environ.setdefault("TORCH_NCCL_ASYNC_ERROR_HANDLING", "0")
     else:
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo" if sys.platform == "linux" else "lo0")
     store = dist.FileStore(str(meeting), ranks.count)  # type: ignore[attr-defined]
@@ -161,21 +184,30 @@ def _meet(ranks: Ranks, device: str, meeting: Path) -> None:
     dist.init_process_group(backend, store=store, rank=ranks.rank, world_size=ranks.count, timeout=_PATIENCE)
 
 
-def _other(ranks: Ranks, device: str, meeting: Path, follow: Callable[..., None], work: Sequence[Any]) -> None:
+def _other(rank: int, count: int, device: str, meeting: Path, follow: Callable[..., None], work: Sequence[Any]) -> None:
     """The life of a process but the first."""
     for number in (signal.SIGTERM, signal.SIGINT):  # a scheduler's go to all; the first ends the others
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_first, daemon=True).start()
+    ranks = Ranks(rank, count)
     try:
         _meet(ranks, device, meeting)
         follow(ranks, *work)
     except BaseException as error:
+        if is_out_of_memory(error):
+            _words(meeting, os.getpid()).write_text(str(error), encoding="utf-8")
+            os._exit(_OUT_OF_MEMORY)  # not by way of torch, which might wait for the others
         if not isinstance(error, UserError):
             traceback.print_exc()
-        # What is wrong with settings, or too large, is so for the first as well, which says it better.
+        # What is wrong with settings is so for the first as well, which says it better.
         time.sleep(_SECONDS_FOR_THE_FIRST)
-        print(f"process {ranks.rank + 1} of {ranks.count}: {error}", file=sys.stderr, flush=True)
-        os._exit(_FAILED)  # not by way of torch, which might wait for the others
+        print(f"process {rank + 1} of {count}: {error}", file=sys.stderr, flush=True)
+        os._exit(_FAILED)
+
+
+def _words(meeting: Path, pid: int | None) -> Path:
+    """Where a process that memory did not suffice for leaves what was said."""
+    return meeting.with_name(f"memory-{pid}")
 
 
 def _end_with_the_first() -> None:
@@ -185,24 +217,41 @@ def _end_with_the_first() -> None:
         os._exit(_FAILED)
 
 
-def _watch(others: Sequence[BaseProcess], over: threading.Event) -> None:
-    """End this process when another failed and torch does not notice: it would wait for its gradients."""
-    alive = {process.sentinel for process in others}
-    while alive:
+@dataclass(frozen=True)
+class _News:
+    """What has become of the others; two threads ask, one at a time, for the system tells of an end once."""
+
+    others: Sequence[BaseProcess]
+    meeting: Path
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def fault(self) -> Exception | None:
+        """What the first process is to raise where one of them ended in an error, or was killed."""
+        with self._lock:
+            for process in self.others:
+                process.join(1 / len(self.others))
+                if process.exitcode == _OUT_OF_MEMORY:
+                    words = _words(self.meeting, process.pid)
+                    return torch.OutOfMemoryError(words.read_text(encoding="utf-8") if words.exists() else "")
+                if process.exitcode:
+                    return UserError(
+                        f"another process of this run failed (exit status {process.exitcode}); what it said stands in "
+                        "the log, and the same command goes on from the last checkpoint"
+                    )
+        return None
+
+
+def _watch(news: _News, device: torch.device, lost: threading.Event, over: threading.Event) -> None:
+    """Wake this process when another failed and torch does not notice: it would wait on the GPU for its gradients."""
+    alive = {process.sentinel for process in news.others}
+    while alive and not over.is_set():
         alive.difference_update(connection.wait(list(alive)))
-        if (news := _failed(others)) and not over.wait(_SECONDS_FOR_THE_FIRST):
-            print(f"train: {news}", flush=True)
-            print(f"train: {news}", file=sys.stderr, flush=True)
-            os._exit(_FAILED)
-
-
-def _failed(others: Sequence[BaseProcess]) -> str | None:
-    """What is to be said where one of them ended in an error, or was killed."""
-    for process in others:
-        process.join(1 / len(others))
-        if process.exitcode:
-            return (
-                f"another process of this run failed (exit status {process.exitcode}); what it said stands in the log, "
-                "and the same command goes on from the last checkpoint"
-            )
-    return None
+        if (fault := news.fault()) and not over.wait(_SECONDS_FOR_THE_FIRST):
+            lost.set()  # before the waiting ends, so that nothing half done is taken for whole
+            if device.type == "cuda" and dist.group.WORLD is not None:
+                with suppress(RuntimeError):
+                    dist.group.WORLD.abort()
+            if not over.wait(_SECONDS_TO_WAKE):
+                print(f"train: {fault}", flush=True)
+                print(f"train: {fault}", file=sys.stderr, flush=True)
+                os._exit(_FAILED)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,9 @@ from bakeoff.provenance import Json, content_digest, environment, whole, write_r
 from bakeoff.train import arithmetic, tuning
 from bakeoff.train.control import run_control
 from bakeoff.train.epochs import EpochWeights, save_weights
-from bakeoff.train.job import Execution, Job, Trained, fit, fit_together, keeper, ready
+from bakeoff.train.job import Execution, Job, Trained, fit, fit_together, follow, keeper, ready
 from bakeoff.train.loop import Epoch, Outcome
-from bakeoff.train.parallel import Ranks, crew
+from bakeoff.train.parallel import crew
 from bakeoff.train.progress import Progress
 from bakeoff.train.spec import Recipe
 
@@ -58,7 +59,8 @@ def run_seeds(
     """As `run`, for several seeds of one cell, each into its folder: at once on a GPU, one after another on a CPU,
     where that is faster.
     """
-    job = ready(spec, names["dataset"], names["model"], data, execution or Execution())
+    execution = execution or Execution()
+    job = ready(spec, names["dataset"], names["model"], data, execution)
     if registry.is_control(spec["model"]["builder"]):
         return [_write_control(job, {**names, "seed": seed}, out, code) for seed, out in folders.items()]
     choice = tuning.read(tuned, job, code) if job.recipe.tuning else None
@@ -67,29 +69,20 @@ def run_seeds(
         return _run_together(job, recipe, names, folders, code, choice)
     # Of several runs, each keeps its last state until all are done: Snakemake would delete the files of those before.
     keepers, records = [], []
-    with crew(recipe.gpus, job.device, _follow, spec, names, data, list(folders), execution) as ranks:
-        for seed, out in folders.items():
-            progress = Progress(run_name({**names, "seed": seed}), recipe.total_epochs)
-            with keeper(job, recipe, out, code, [seed]) as kept:
-                keepers.append(kept)
-                epochs = EpochWeights(out, job.every_epoch)
-                told = {"report": progress.epoch, "progress": progress.batch, **progress.go_on(kept, epochs)}
-                trained = fit(job, recipe, seed, ranks=ranks, after_epoch=epochs.write, **told)
-                if len(folders) > 1:
-                    kept.save_last()
-            records.append(write_run(job, {**names, "seed": seed}, out, code, trained, progress, choice, kept.resumed))
+    several = partial(crew, recipe.gpus, job.device, follow, spec, job.dataset, job.model, data, execution)
+    for seed, out in folders.items():
+        progress = Progress(run_name({**names, "seed": seed}), recipe.total_epochs)
+        with keeper(job, recipe, out, code, [seed]) as kept:
+            keepers.append(kept)
+            epochs = EpochWeights(out, job.every_epoch)
+            told = {"report": progress.epoch, "progress": progress.batch, **progress.go_on(kept, epochs)}
+            trained = fit(job, recipe, seed, after_epoch=epochs.write, crew=partial(several, seed), **told)
+            if len(folders) > 1:
+                kept.save_last()
+        records.append(write_run(job, {**names, "seed": seed}, out, code, trained, progress, choice, kept.resumed))
     for kept in keepers:
         kept.remove()
     return records
-
-
-def _follow(
-    ranks: Ranks, spec: Json, names: Json, data: Path, seeds: Sequence[int], execution: Execution | None
-) -> None:
-    """What the other processes of a run do: train as the first does, and say and write nothing."""
-    job = ready(spec, names["dataset"], names["model"], data, execution or Execution())
-    for seed in seeds:
-        fit(job, job.recipe, seed, report=lambda _: None, progress=lambda *_: None, ranks=ranks)
 
 
 def _run_together(
