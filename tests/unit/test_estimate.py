@@ -122,6 +122,44 @@ def test_gpu_hours_are_those_of_runs_on_a_gpu() -> None:
     assert plan.make(on_gpu, cores=8, gpus=2).seconds == pytest.approx(3600)
 
 
+def on_gpus(train: dict[str, Any] | None = None, **recipe: Any) -> Grid:
+    data = [{"name": "digits", "image_size": 16}]
+    changes = {**SMALL, "device": "cuda", "datasets": data, "train": train or {}}
+    return grid(**changes, recipes={"default": {**RECIPE, **recipe}})
+
+
+def test_a_run_on_two_gpus_has_both_and_takes_half_the_time() -> None:
+    train(on_gpus(epochs=2), 36.0, device="cuda")
+    two = on_gpus(epochs=200, gpus=2)
+    found = Earlier().run(two, two.cells[0], "cuda")
+    assert (found.seconds, found.basis) == (pytest.approx(1800), "same model and images")
+    made = plan.make(two, cores=8, gpus=4)
+    assert (made.means.at_once, made.seconds, made.gpu_hours) == (2, pytest.approx(1800), pytest.approx(2.0))
+    made = plan.make(two, cores=8, gpus=2)
+    assert (made.means.at_once, made.seconds, made.gpu_hours) == (1, pytest.approx(3600), pytest.approx(2.0))
+    assert "A run needs" not in made.describe()
+    assert "A run needs 2 GPUs at once: say how many there are by --gpus." in plan.make(two, cores=8).describe()
+    train(two, 1000.0, device="cuda")
+    assert Earlier().run(two, two.cells[0], "cuda").basis == "like it"
+
+
+def test_of_runs_that_share_a_gpu_each_counts_as_its_part() -> None:
+    shared = on_gpus({"gpu_share": 3}, epochs=200)
+    record = {"gpus": {"devices": ["GPU-0"], "share": 3}}
+    train(on_gpus({"gpu_share": 3}, epochs=2), 36.0, device="cuda", **record)
+    made = plan.make(shared, cores=8)
+    assert {estimate.basis for item, estimate in made.costs if item.step == "train"} == {"like it"}
+    assert (made.means.at_once, made.gpu_hours) == (3, pytest.approx(2 / 3))
+    assert made.seconds == pytest.approx(3600)  # as each of the two takes
+    assert "on 1 GPU, 3 runs at once" in made.describe()
+    assert Earlier().run(on_gpus(epochs=2), shared.cells[0], "cuda").basis == "same model and images"
+
+
+def test_on_a_cpu_each_process_has_its_threads() -> None:
+    several = grid(**{**SMALL, "threads": 2, "recipes": {"default": {**RECIPE, "gpus": 2}}})
+    assert [plan.means_of(several, cores).at_once for cores in (2, 4, 8)] == [1, 1, 2]
+
+
 def test_room_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     train(small(epochs=2), 4.0)
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 100}))
@@ -152,7 +190,7 @@ def test_lines_fit_a_terminal_and_json_has_it_all(tmp_path: Path) -> None:
     assert found["grid"]["runs"] == 12
     assert found["steps"]["train"] == {"cached": 2, "to_do": 10}
     assert found["means"]["cores"] == 3
-    assert {"step", "name", "reason", "seconds", "basis"} == found["to_do"][0].keys()
+    assert {"step", "name", "reason", "seconds", "basis", "devices"} == found["to_do"][0].keys()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from checkout import ROOT, Checkout
+from checkout import ROOT, TINY, Checkout
 
 
 def test_the_slurm_profile_plans_the_study(tmp_path: Path) -> None:
@@ -38,6 +38,15 @@ def test_jobs_ask_for_what_earlier_ones_took(done: Checkout) -> None:
     for rule in ("train", "profile"):
         assert "runtime=10" in block(text, rule)
         assert "mem_mb=8000" not in block(text, rule)
+
+
+def test_a_run_of_several_processes_asks_for_the_threads_and_memory_of_each(tmp_path: Path) -> None:
+    checkout = Checkout.fresh(tmp_path / "checkout")
+    recipes = {"quick": TINY["recipes"]["quick"] | {"gpus": 2}}
+    text = checkout.snakemake(checkout.study(models=["lenet5"], recipes=recipes), "--dry-run", cores="4").text
+    train = block(text, "train")
+    assert "threads: 2" in train
+    assert "mem_mb=16000" in train
 
 
 def block(text: str, rule: str) -> str:

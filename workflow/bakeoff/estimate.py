@@ -1,9 +1,9 @@
 """What a study's open jobs would take, from what earlier ones took: records of runs, and the times in logs/.
 
 A run's time is that of the most similar earlier runs, an image: with the same settings of what decides speed; else of
-the same model on the same images; else of the same model on images of another size, scaled by their area. A job of any
-other step takes what the same step took for the model, or for any. Where nothing like it was ever made here, there is
-no estimate.
+the same model on the same images; else of the same model on images of another size, scaled by their area; among these,
+several GPUs are taken for as many times as fast. A job of any other step takes what the same step took for the model,
+or for any. Where nothing like it was ever made here, there is no estimate.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import csv
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from statistics import median
@@ -31,10 +31,13 @@ _BASES = ("like it", "same model and images", "same model, other image size")
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds of one job, None where no earlier one tells; `basis` names what it goes by."""
+    """Seconds of one job, None where no earlier one tells; `basis` names what it goes by. It works on so many `devices`
+    at once: GPUs, or shares of the cores.
+    """
 
     seconds: float | None
     basis: str
+    devices: int = 1
 
 
 @dataclass(frozen=True)
@@ -47,20 +50,22 @@ class Past:
 
 @dataclass(frozen=True)
 class _Pace:
-    """Where a pace holds, from the most exact to the least; and the area of the images."""
+    """Where a pace holds, from the most exact to the least; and what an image takes otherwise: its area, a device."""
 
     keys: tuple[tuple[Any, ...], ...]
-    area: int
+    work: float
 
 
-def _pace(spec: Mapping[str, Any], on: str) -> _Pace:
-    """Of a run's settings, and the kind of device that it runs on."""
+def _pace(spec: Mapping[str, Any], on: str, share: int) -> _Pace:
+    """Of a run's settings, the kind of device that it runs on, and how many runs may be on one."""
     model, data, recipe = spec["model"], spec["dataset"], spec["recipe"]
     net = (on, model["builder"], json.dumps(model["options"], sort_keys=True))
     size = data["settings"]["image_size"]
     images = (*net, data["source"], size)
+    gpus = recipe.get("gpus", 1)
     execution = (spec["threads"], spec.get("seeds_together"), *(json.dumps(recipe.get(key)) for key in SPEED))
-    return _Pace(((*images, spec["augmentation"]["policy"], *execution), images, net), size * size)
+    like_it = (*images, spec["augmentation"]["policy"], gpus, share, *execution)
+    return _Pace((like_it, images, net), size * size / gpus)
 
 
 class Earlier:
@@ -68,7 +73,7 @@ class Earlier:
 
     def __init__(self, results: Path = layout.RESULTS, logs: Path = LOGS) -> None:
         self.logs = logs
-        self._paces: dict[tuple[Any, ...], list[tuple[Past, int]]] = defaultdict(list)
+        self._paces: dict[tuple[Any, ...], list[tuple[Past, float]]] = defaultdict(list)
         self._train_images: dict[str, int] = {}
         self._bytes: dict[str, list[tuple[int, int]]] = defaultdict(list)
         """Of a model, for each run the bytes of its files and of its weights, those after each epoch not among them."""
@@ -84,9 +89,9 @@ class Earlier:
         spec, seconds, images = record["spec"], record["train_seconds"], record["images_trained"]
         wall = _wall(self.logs / "train" / Path(*path.parts[-6:-2]) / f"{path.parts[-2]}.tsv")
         past = Past(seconds / images, max(wall - seconds, 0.0) if wall else None)
-        pace = _pace(spec, record["device"])
+        pace = _pace(spec, record["device"], record["share"])
         for key in pace.keys:
-            self._paces[key].append((past, pace.area))
+            self._paces[key].append((past, pace.work))
         sizes = {file.name: file.stat().st_size for file in path.parent.iterdir() if file.is_file()}
         others = sum(size for name, size in sizes.items() if not layout.EPOCH_WEIGHTS.fullmatch(name))
         self._bytes[spec["model"]["builder"]].append((others, sizes.get("model.safetensors", 0)))
@@ -99,11 +104,12 @@ class Earlier:
         images = self._images(grid, cell)
         if images is None:
             return Estimate(None, f"{cell.dataset} is not prepared, so its size is not known")
-        epochs = epochs or (grid.study.recipes[cell.recipe].total_epochs if grid.is_net(cell.model) else 1)
-        pace = _pace(spec, on)
+        recipe = grid.study.recipes[cell.recipe]
+        epochs = epochs or (recipe.total_epochs if grid.is_net(cell.model) else 1)
+        pace = _pace(spec, on, grid.study.train.gpu_share if on == "cuda" and recipe.gpus == 1 else 1)
         for key, basis in zip(pace.keys, _BASES, strict=True):
             if found := self._paces.get(key):
-                rate = median(past.seconds_per_image * pace.area / area for past, area in found)
+                rate = median(past.seconds_per_image * pace.work / work for past, work in found)
                 return Estimate(rate * images * epochs + self.overhead, basis)
         return Estimate(None, "no earlier run to go by")
 
@@ -139,7 +145,7 @@ def of(grid: Grid, items: Iterable[Item], earlier: Earlier) -> Iterator[tuple[It
     on = run_device(grid)
     for item in items:
         if item.step == "train" and item.cell:
-            yield item, earlier.run(grid, item.cell, on)
+            yield item, replace(earlier.run(grid, item.cell, on), devices=grid.study.recipes[item.cell.recipe].gpus)
         elif item.step == "tune" and item.cell and (tuning := grid.study.recipes[item.cell.recipe].tuning):
             one = earlier.run(grid, item.cell, on, tuning.epochs)
             yield item, Estimate(one.seconds and one.seconds * tuning.trials, one.basis)
@@ -161,9 +167,10 @@ def _facts(path: Path, modified: int) -> dict[str, Any] | None:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         facts = {key: record[key] for key in ("spec", "train_seconds", "images_trained", "n_train", "device")}
-        _pace(facts["spec"], facts["device"])
+        facts["share"] = (record.get("gpus") or {}).get("share", 1)
+        _pace(facts["spec"], facts["device"], facts["share"])
         fit = record["status"] == "done" and facts["images_trained"] > 0 and facts["train_seconds"] >= 0
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
         return None
     return facts if fit else None
 

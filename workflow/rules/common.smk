@@ -80,12 +80,20 @@ def train_gpus(wildcards):
     return GPU * gpus * (STUDY.train.gpu_share if gpus > 1 else 1)
 
 
+def train_threads(wildcards):
+    """Threads of a run: those of each of its processes."""
+    return STUDY.threads * STUDY.recipes[wildcards.recipe].gpus
+
+
 def train_needs(wildcards):
     """Memory and time of a run: what its cell's took before, and after a failed attempt twice as much."""
     cell = "{w.dataset}/{w.model}/{w.augmentation}/{w.recipe}-{w.spec}".format(
         w=wildcards
     )
-    usual = needs.Needs(8000, 240 if STUDY.train.seeds_together == 1 else 480)
+    processes = STUDY.recipes[wildcards.recipe].gpus
+    usual = needs.Needs(
+        8000 * processes, 240 if STUDY.train.seeds_together == 1 else 480
+    )
     return needs.of(f"train/{cell}/*.tsv", usual)
 
 

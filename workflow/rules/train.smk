@@ -19,7 +19,7 @@ rule train:
         model=TRAINED,
     conda:
         "../../envs/bakeoff.yaml"
-    threads: STUDY.threads
+    threads: lambda wildcards: train_threads(wildcards)
     resources:
         gpu=lambda wildcards: train_gpus(wildcards),
         mem_mb=lambda wildcards, attempt: attempt * train_needs(wildcards).mem_mb,

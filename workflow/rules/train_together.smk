@@ -36,7 +36,7 @@ for SEEDS, SPECS in GRID.seed_groups().items():
             spec="|".join(SPECS),
         conda:
             "../../envs/bakeoff.yaml"
-        threads: STUDY.threads
+        threads: lambda wildcards: train_threads(wildcards)
         resources:
             gpu=lambda wildcards: train_gpus(wildcards),
             mem_mb=lambda wildcards, attempt: attempt * train_needs(wildcards).mem_mb,

@@ -6,7 +6,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,7 +30,9 @@ _NAMED = ("prepare", "tune", "train", "profile")
 _ON_GPU = ("train", "tune", "probe")
 
 Cores = Annotated[int | None, typer.Option(help="CPU cores that snakemake may use; default: all there are.", min=1)]
-Gpus = Annotated[int, typer.Option(help="GPUs that snakemake may use (--resources gpu=N).", min=1)]
+Gpus = Annotated[
+    int, typer.Option(help="GPUs that snakemake may use (--resources gpu=N, times train.gpu_share).", min=1)
+]
 
 
 def plan(
@@ -50,12 +52,20 @@ def plan(
 
 @dataclass(frozen=True)
 class Means:
-    """What the study will run on: kind of device of its runs, cores, GPUs, and so the runs beside each other."""
+    """What the study will run on: kind of device of its runs, cores, GPUs; and so the runs beside each other at most,
+    the devices that they share out (GPUs, or cores by `threads`), and the runs that share a GPU.
+    """
 
     device: str
     cores: int
     gpus: int
     at_once: int
+    devices: float
+    share: int = 1
+
+    def taken(self, devices: int) -> float:
+        """The devices that a job has while it runs, of those that there are: one of several has them for itself."""
+        return min(devices if devices > 1 else 1 / self.share, self.devices)
 
     def describe(self) -> str:
         """As in "2 cores, 2 runs at once"."""
@@ -92,7 +102,8 @@ class Plan:
         """Hours of runs, searches and probes on a GPU."""
         if self.means.device != "cuda":
             return 0.0
-        return sum(e.seconds or 0.0 for item, e in self.costs if item.step in _ON_GPU) / 3600
+        taken = self.means.taken
+        return sum((e.seconds or 0.0) * taken(e.devices) for item, e in self.costs if item.step in _ON_GPU) / 3600
 
     @property
     def untold(self) -> list[tuple[Item, Estimate]]:
@@ -151,6 +162,9 @@ class Plan:
             return [f"Disk: {size(self.disk.free)} free."]
         bases = Counter(e.basis for item, e in self.costs if item.step == "train" and e.seconds is not None)
         lines = ["", f"Time: {self._time()} on {self.means.describe()}."]
+        most = max(estimate.devices for _, estimate in self.costs)
+        if self.means.device == "cuda" and most > self.means.gpus:
+            lines.append(f"  A run needs {most} GPUs at once: say how many there are by --gpus.")
         if bases:
             lines.append(f"  Runs go by earlier ones: {', '.join(f'{n} {basis}' for basis, n in bases.items())}.")
         for (step, basis), n in Counter((item.step, estimate.basis) for item, estimate in self.untold).items():
@@ -191,8 +205,10 @@ def means_of(grid: Grid, cores: int | None = None, gpus: int = 1) -> Means:
 
     cores = cores or cpu_cores()
     on = run_device(grid)
-    beside = gpus if on == "cuda" else max(cores // grid.study.threads, 1)
-    return Means(on, cores, gpus, beside)
+    devices, share = (gpus, grid.study.train.gpu_share) if on == "cuda" else (max(cores // grid.study.threads, 1), 1)
+    means = Means(on, cores, gpus, 1, devices, share)
+    fewest = min(recipe.gpus for recipe in grid.study.recipes.values())
+    return replace(means, at_once=int(devices / means.taken(fewest) + 1e-9))
 
 
 def seconds_left(costs: Iterable[tuple[Item, Estimate]], means: Means) -> float:
@@ -200,9 +216,10 @@ def seconds_left(costs: Iterable[tuple[Item, Estimate]], means: Means) -> float:
     work, longest = dict.fromkeys(STEPS, 0.0), 0.0
     for item, estimate in costs:
         if estimate.seconds is not None:
-            work[item.step] += estimate.seconds
+            on_gpu = item.step in _ON_GPU
+            work[item.step] += estimate.seconds * (means.taken(estimate.devices) if on_gpu else 1)
             longest = max(longest, estimate.seconds)
-    beside = sum(work[step] for step in _ON_GPU) / means.at_once
+    beside = sum(work[step] for step in _ON_GPU) / means.devices
     small = sum(work[step] for step in ("audit", "combine", "verification", "evaluate")) / means.cores
     alone = sum(work[step] for step in ("prepare", "audit", "profile", "compare", "samples", "report"))
     return max(beside + small + alone, longest)

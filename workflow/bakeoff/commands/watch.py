@@ -164,6 +164,7 @@ class Watcher:
             (item, replace(cost, seconds=own[item.name]) if own.get(item.name) is not None else cost)
             for item, cost in costs
         ]
-        at_once = max(self.means.at_once, len(found.of("running")))  # more than the plan's, on a cluster
-        seconds = seconds_left(costs, replace(self.means, at_once=at_once))
+        taken = sum(self.means.taken(cost.devices) for item, cost in costs if item.name in own)
+        devices = max(self.means.devices, taken)  # more than the plan's, on a cluster
+        seconds = seconds_left(costs, replace(self.means, devices=devices))
         return View(self.grid.study.study, found, seconds, sum(cost.seconds is None for _, cost in costs))
