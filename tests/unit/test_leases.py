@@ -160,6 +160,16 @@ def test_a_cpu_is_not_asked_for_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
         assert lease is None
 
 
+@pytest.mark.parametrize(("device", "gpus"), [("cuda", {"devices": FOUR[:1], "share": 1}), ("cpu", None)])
+def test_a_profile_records_its_lease(device: str, gpus: object, tmp_path: Path, call: Call) -> None:
+    """Of a control method, which is not measured, so that no GPU is needed."""
+    model = {"name": "majority", "builder": "control/majority", "options": {}}
+    spec = {"model": model, "input": [1, 8, 8], "classes": 3, "device": device}
+    out = tmp_path / "profile.json"
+    assert call("profile", "--spec", json.dumps(spec), "--out", str(out)).status == 0
+    assert read_record(out, "profile")["gpus"] == gpus
+
+
 def test_a_run_records_its_lease_and_is_refused_for_want_of_devices(
     tmp_path: Path, digits: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

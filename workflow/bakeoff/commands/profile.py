@@ -61,8 +61,9 @@ def _profile_as_told(spec: Json, out: Path, code: str | None, attempt: int) -> N
     from bakeoff import stages
     from bakeoff.profile import step
 
-    with leases.leased(at_path(spec, "device")):
-        step.run(spec, out, code or stages.profile(at_path(spec, "model", "builder")), attempt)
+    with leases.leased(at_path(spec, "device")) as lease:
+        digest = code or stages.profile(at_path(spec, "model", "builder"))
+        step.run(spec, out, digest, attempt, lease.record() if lease else None)
 
 
 def _profile_job(model: str, settings: Json) -> ProfileSpec:

@@ -29,14 +29,17 @@ class _Failure(Exception):
         self.words, self.sentence, self.status = words, sentence, status
 
 
-def run(spec: Mapping[str, Any], out: Path, code: str, attempt: int = 0) -> Path:
-    """Write the record of one model's costs to `out`, and return `out`; `spec` holds the fields of ProfileSpec.
+def run(spec: Mapping[str, Any], out: Path, code: str, attempt: int = 0, gpus: Json | None = None) -> Path:
+    """Write the record of one model's costs to `out`, and return `out`; `spec` holds the fields of ProfileSpec, `gpus`
+    the device that was leased for it.
 
     Whatever keeps a model from being measured is in the record: its status "failed" or "oom" ("skipped" for a control
     method), `failure` in two or three words and `reason` in a sentence, beside the costs that are known all the same.
     """
     job = validated(ProfileSpec, spec)
-    write_record(out, "profile", spec, code, {"attempt": attempt, **profile_model(job)})
+    body = profile_model(job)
+    used = gpus if body["device"] == "cuda" else None
+    write_record(out, "profile", spec, code, {"attempt": attempt, "gpus": used, **body})
     return out
 
 
