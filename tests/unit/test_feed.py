@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -133,3 +136,32 @@ def test_images_come_in_the_memory_order_asked() -> None:
         layout = torch.channels_last if channels_last else torch.contiguous_format
         assert images.is_contiguous(memory_format=layout)
     assert replace(normalise, layout=torch.contiguous_format)(random_part(channels=3).pixels).is_contiguous()
+
+
+WITH_A_WORKER = """
+import multiprocessing, os, signal
+import torch
+from bakeoff.train.feed import Feed, Normalise, Part, Streams
+from bakeoff.train.policies import none
+from bakeoff.train.spec import Recipe
+
+if __name__ == "__main__":
+    part = Part(torch.zeros(4000, 1, 8, 8, dtype=torch.uint8), torch.zeros(4000, dtype=torch.int64))
+    normalise = Normalise.of([0.0], [1.0], torch.device("cpu"))
+    feed = Feed(part, Recipe(batch_size=8), none.build(8, False), normalise, Streams(1, 2), workers=1)
+    batches = feed.epoch(1)
+    next(batches)
+    print(multiprocessing.active_children()[0].pid, flush=True)
+    os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+    list(batches)
+    print("went on")
+"""
+
+
+def test_a_worker_that_dies_ends_the_job(tmp_path: Path) -> None:
+    """In a process of its own: torch raises wherever it is when the news come."""
+    script = tmp_path / "work.py"
+    script.write_text(WITH_A_WORKER, encoding="utf-8")
+    ended = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert f"DataLoader worker (pid {ended.stdout.strip()}) is killed by signal" in ended.stderr

@@ -252,6 +252,41 @@ def infinite(channels, size, classes):
 """
 
 
+NOW_AND_THEN = """
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+
+
+class Net(nn.Linear):
+    def forward(self, images):
+        once = Path("failed_once")
+        if self.training and not once.exists():
+            time.sleep(0.05)
+            if list(Path("results").rglob("checkpoint.pt")):
+                once.touch()
+                raise OSError("a fault of the machine")
+        return super().forward(images.flatten(1))
+
+
+def build(channels, size, classes):
+    return Net(channels * size * size, classes)
+"""
+
+
+def test_a_job_that_failed_is_tried_again_and_goes_on(checkout: Checkout) -> None:
+    (checkout.folder / "net.py").write_text(NOW_AND_THEN)
+    recipes = {"slow": SLOW["recipes"]["slow"] | {"epochs": 3}}
+    study = checkout.study(**SLOW | {"models": [{"name": "net", "builder": "net.py:build"}], "recipes": recipes})
+    outcome = checkout.snakemake(study, "trained", "--retries", "1")
+    assert outcome.status == 0, outcome.text
+    assert "a fault of the machine" in outcome.text
+    record = json.loads(checkout.find(RECORD)[0].read_text())
+    assert (record["status"], record["resumed"]) == ("done", 1)
+
+
 def test_one_run_of_eight_fails_and_the_others_end(checkout: Checkout) -> None:
     """Out of memory: smaller batches, or with batch norm a result; a NaN loss is one too; an exception is none."""
     (checkout.folder / "nets.py").write_text(NETS)
