@@ -227,9 +227,41 @@ def test_recipes_that_differ_in_their_images_alone_make_a_line(tmp_path: Path) -
     results = written(tmp_path, body=body)
     figure = amounts.data_amount(results, NAMES, Look.of(results))
     (ax,) = figure.axes
-    lines = [line for line in ax.lines if list(line.get_xdata()) == [100, 1000]]
+    lines = [line for line in ax.lines if line.get_xdata()[-1] == pytest.approx(10 * line.get_xdata()[0])]
     assert len(lines) == 3
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["LeNet-5", "tiny_cnn", "tiny_vit"]
     assert {"1,000"} <= {text.get_text() for text in ax.get_xticklabels()}
+
+
+def test_lines_of_one_model_have_looks_and_names_of_their_own(tmp_path: Path) -> None:
+    def body(record: dict[str, Any]) -> None:
+        cell = next(cell for cell in record["cells"] if cell["augmentation"] == "none")
+        record["cells"] = [
+            {**cell, "recipe": f"{kind}-{n}", "n_train": n, "amount_series": kind * 3}
+            for kind in ("long", "short")
+            for n in (100, 1000)
+        ]
+        for other in record["cells"][2:]:
+            accuracy = other["metrics"]["accuracy"]
+            other["metrics"] = {**other["metrics"], "accuracy": {**accuracy, "mean": accuracy["mean"] / 2}}
+
+    results = written(tmp_path, body=body)
+    figure = amounts.data_amount(results, NAMES, Look.of(results))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["long", "short"]
+    assert len({line.get_color() for line in figure.axes[0].lines}) == 2
+
+
+@pytest.mark.parametrize(
+    ("labels", "share"),
+    [
+        (["random, all, 100", "random, all, 500"], "random, all"),
+        (["1,000 images x 5 epochs", "5,000 images x 5 epochs"], "images x 5 epochs"),
+        (["fewest-long", "most-long"], "long"),
+        (["few", "many"], "many"),
+    ],
+)
+def test_a_line_is_called_by_what_its_recipes_share(labels: list[str], share: str) -> None:
+    assert amounts.shared(labels) == share
 
 
 def test_no_recipes_of_other_amounts_are_said(one: Results) -> None:

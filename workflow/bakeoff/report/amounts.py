@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from bakeoff.report.choice import MOST
-from bakeoff.report.drawing import Look, canvas, columns_for, legend_of, nothing, short
+from bakeoff.report.drawing import COLOURS, MARKERS, Look, canvas, columns_for, legend_of, nothing, short
 from bakeoff.report.load import Cell, Results
 from bakeoff.report.text import Names, Unit, capital, metric_name
 
@@ -18,8 +20,8 @@ from bakeoff.report.text import Names, Unit, capital, metric_name
 def data_amount(results: Results, names: Names, look: Look) -> Figure:
     """The primary metric against the number of training images, one panel a data set and augmentation.
 
-    Only cells whose recipes are equal but for that number are joined. Where a model has several such lines, each has
-    the name of a recipe beside a point of it.
+    Only cells whose recipes are equal but for that number are joined. A line looks as its model does; where a model has
+    several lines, each has a look of its own, and is called by what its recipes' names share.
     """
     panels: dict[tuple[str, str], list[list[Cell]]] = {}
     for each in by_amount(results):
@@ -31,22 +33,20 @@ def data_amount(results: Results, names: Names, look: Look) -> Figure:
     shown = list(panels.items())[:MOST]
     columns = columns_for(len(shown))
     rows = math.ceil(len(shown) / columns)
-    models = {series[0].model for _, lines in shown for series in lines}
-    note = "Means over seeds with 95 % t intervals."
-    figure = canvas(columns, rows * 58, legend_of(names, look, models), note)
+    looks, legend = _looks([series for _, lines in shown for series in lines], results, names, look)
+    figure = canvas(columns, rows * 58, legend, "Means over seeds with 95 % t intervals.")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     unit = Unit.of(results.metric.unit)
     several = len({cell.augmentation for cell in results.cells}) > 1
     for ax, ((dataset, augmentation), lines) in zip(axes, shown, strict=False):
-        for series in lines:
-            _line(ax, series, results, look)
-            own = [other for other in lines if other[0].model == series[0].model]
-            means = {tuple(cell.metrics[results.metric.name].mean for cell in each) for each in own}
-            if len(means) > 1:  # at another point of each line, so that names do not lie on each other
-                _name(ax, series[-1 - own.index(series) % len(series)], results, names, look)
+        amounts = [cell.n_train for series in lines for cell in series if cell.n_train]
+        # Intervals of as many images stand side by side, within a twelfth of the axis.
+        step = (max(amounts) / min(amounts)) ** (1 / (12 * len(lines)))
+        for i, series in enumerate(lines):
+            _line(ax, series, results, looks[_key(series)], step ** (i - (len(lines) - 1) / 2))
         ax.set_title(short(names(dataset), 24) + (f", {short(names(augmentation), 16)}" if several else ""))
         ax.set(xlabel="Training images", ylabel=f"{capital(metric_name(results.metric.name))} ({unit.sign})")
-        _axis(ax, [cell.n_train for series in lines for cell in series if cell.n_train])
+        _axis(ax, amounts)
     for ax in axes[len(shown) :]:
         ax.set_axis_off()
     return figure
@@ -63,32 +63,57 @@ def by_amount(results: Results) -> list[list[Cell]]:
     return [[cells[n] for n in sorted(cells)] for cells in found.values() if len(cells) > 1]
 
 
-def _line(ax: Axes, series: Sequence[Cell], results: Results, look: Look) -> None:
-    colour, marker = look.models[series[0].model]
+def _key(series: Sequence[Cell]) -> tuple[str, str | None]:
+    return series[0].model, series[0].amount_series
+
+
+def _looks(
+    lines: Sequence[Sequence[Cell]], results: Results, names: Names, look: Look
+) -> tuple[dict[tuple[str, str | None], tuple[str, str]], list[tuple[Line2D, str]]]:
+    """Colour and marker of each line, and the legend."""
+    apart: dict[tuple[str, str | None], Sequence[Cell]] = {}
+    for series in lines:
+        same = [key for key, other in apart.items() if key[0] == series[0].model and _equal(series, other, results)]
+        apart.setdefault(same[0] if same else _key(series), series)
+    models = [model for model, _ in apart]
+    if len(models) == len(set(models)):
+        return {_key(series): look.models[series[0].model] for series in lines}, legend_of(names, look, models)
+    looks = {key: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, key in enumerate(apart)}
+    legend = []
+    for key, (colour, marker) in looks.items():
+        called = shared([names(cell.recipe) for cell in apart[key]])
+        text = called if len(set(models)) == 1 else f"{short(names(key[0]), 16)}, {called}"
+        legend.append((Line2D([], [], color=colour, marker=marker, markersize=3.5), short(text, 40)))
+    first = {model: look for (model, _), look in reversed(looks.items())}
+    return {_key(series): looks.get(_key(series), first[series[0].model]) for series in lines}, legend
+
+
+def _equal(series: Sequence[Cell], other: Sequence[Cell], results: Results) -> bool:
+    """Whether both are the same line, as those of a model that takes nothing of a recipe but its images."""
+    name = results.metric.name
+    means = [[(cell.n_train, cell.metrics[name].mean) for cell in each] for each in (series, other)]
+    return series[0].dataset == other[0].dataset and means[0] == means[1]
+
+
+def shared(labels: Sequence[str]) -> str:
+    """What the names of recipes share, word by word: "random, all" of "random, all, 100" and "random, all, 500"; the
+    last name where that is nothing.
+    """
+    words = [re.findall(r"[^\s-]+[\s-]*", label) for label in labels]
+    same = [part[0] for part in zip(*words, strict=False) if len({word.strip(" -,") for word in part}) == 1]
+    return "".join(same).strip(" -,") or labels[-1]
+
+
+def _line(ax: Axes, series: Sequence[Cell], results: Results, look: tuple[str, str], shift: float) -> None:
+    colour, marker = look
     scale = Unit.of(results.metric.unit).scale
     summaries = [cell.metrics[results.metric.name] for cell in series]
-    amounts = [cell.n_train or 0 for cell in series]
+    amounts = [(cell.n_train or 0) * shift for cell in series]
     ax.plot(amounts, [(each.mean or 0.0) * scale for each in summaries], color=colour, marker=marker, markersize=3.5)
     for n, each in zip(amounts, summaries, strict=True):
         if each.lo is not None and each.hi is not None:
             lo, hi = (max(each.lo, 0.0), min(each.hi, 1.0)) if each.unit == "fraction" else (each.lo, each.hi)
             ax.plot([n, n], [lo * scale, hi * scale], color=colour, linewidth=0.8)
-
-
-def _name(ax: Axes, last: Cell, results: Results, names: Names, look: Look) -> None:
-    """The recipe of a line's point, left of it so that it stays within the panel."""
-    mean = last.metrics[results.metric.name].mean or 0.0
-    place = (last.n_train or 0, mean * Unit.of(results.metric.unit).scale)
-    ax.annotate(
-        short(names(last.recipe), 28),
-        place,
-        (-2, 1),
-        textcoords="offset points",
-        ha="right",
-        va="bottom",
-        fontsize=5,
-        color=look.models[last.model][0],
-    )
 
 
 def _axis(ax: Axes, amounts: Sequence[int]) -> None:
