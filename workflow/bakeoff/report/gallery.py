@@ -69,10 +69,6 @@ class Page:
         more = (gates.table(self.results.gates, self.names), tables.references(self.results, self.names))
         return [*tables.paper(self.results, self.names, self.columns), *(table for table in more if table)]
 
-    def answer(self) -> str:
-        """What came out, in a paragraph."""
-        return " ".join(lead.paragraphs(self.results, self.names))
-
     def machines(self) -> list[str]:
         """Sentences on what runs and profiles were made on."""
         return list(words.hardware(self.results))
@@ -84,7 +80,8 @@ class Page:
     def _lines(self, shown: Sequence[str]) -> Iterator[str]:
         study, runs = self.results.study, sum(len(cell.runs) for cell in self.results.ledger.cells)
         yield from (f"# {markdown(self.title)}", "", markdown(self.head.question), "")
-        yield from ("## Answer", "", markdown(self.answer()), "")
+        yield from ("## Answer", "")
+        yield from (f"{markdown(answer)}\n" for answer in lead.paragraphs(self.results, self.names))
         for name in shown:
             figure = figures.FIGURES[name]
             yield from (f"![{figure.alternative}]({study}/{name}.svg)", "", f"*{markdown(figure.caption)}*", "")
@@ -144,7 +141,7 @@ def _update(folder: Path) -> None:
 
 
 def _row(path: Path) -> str | None:
-    """The line of the list for a page; None for a file that is none."""
+    """The line of the list for a page, with the first of its answers; None for a file that is none."""
     text = path.read_text(encoding="utf-8")
     found = re.match(r"# .+\n\n(?P<question>.+)\n\n## Answer\n\n(?P<answer>.+)\n", text)
     if not found:
