@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from needy import run_needy
 from pydantic import ValidationError
 from test_together import SIZE, part
 from tiny import CODE, DIGITS
+from torch import nn
 
 from bakeoff.errors import UserError
 from bakeoff.models import registry
@@ -216,6 +218,18 @@ def test_out_of_memory_in_one_process_is_a_result(
 def test_out_of_memory_in_one_process_both_take_smaller_batches(
     digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    built: list[weakref.ref[nn.Module]] = []
+    left: list[int] = []
+    original = registry.build
+
+    def build(*arguments: Any, **rest: Any) -> nn.Module:
+        left.append(sum(ref() is not None for ref in built))
+        net = original(*arguments, **rest)
+        built.append(weakref.ref(net))
+        return net
+
+    monkeypatch.setattr(registry, "build", build)
     record = run_needy(digits, tmp_path, monkeypatch, {"most": 16}, batch_size=64)
     assert (record["status"], record["smaller_batches"]) == ("done", {"batch_size": 32, "accumulate": 2})
+    assert left[1] == 0  # the net that was too large is gone before the next attempt
     assert record["images_trained"] == 256

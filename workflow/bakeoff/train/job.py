@@ -251,7 +251,8 @@ def fit(
         except (RuntimeError, MemoryError) as caught:
             if not is_out_of_memory(caught):
                 raise
-            error = caught.with_traceback(None)  # its frames hold on to the memory
+            error = caught.with_traceback(None)  # its frames hold on to the memory, and those of what came before it
+            error.__context__ = None
         gc.collect()
         if job.device.type == "cuda":
             torch.cuda.empty_cache()
