@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_checkpoint import files_of
+from test_checkpoint import NAMES, SPEC, files_of
+from tiny import CODE
 from torch import Tensor, nn
 
 from bakeoff.models import registry
+from bakeoff.train import checkpoint, step
 
 TrainRun = Callable[..., Path]
 
@@ -63,6 +65,26 @@ def test_out_of_memory_for_good_is_a_result(
     assert "lower batch_size or image_size for all models" in record["reason"]
     assert len(history) == 1
     assert np.isnan(logits).all()
+
+
+def test_seeds_that_do_not_fit_together_follow_each_other(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def together(*_: Any, keep: Callable[..., None], **__: Any) -> None:
+        checkpoint.Keeper.save(keep.__self__, {"epoch": 1, "batch": 1})  # type: ignore[attr-defined]
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    places = {name: {seed: tmp_path / name / str(seed) for seed in (0, 1)} for name in ("alone", "together")}
+    step.run_seeds(SPEC, NAMES, digits, places["alone"], CODE)
+    monkeypatch.setattr(step, "_at_once", lambda *_: True)
+    monkeypatch.setattr(step, "fit_together", together)
+    step.run_seeds(SPEC, NAMES, digits, places["together"], CODE)
+    said = capsys.readouterr().err
+    assert "out of memory: 2 seeds follow each other" in said
+    assert "not used" not in said
+    for seed in (0, 1):
+        one, other = (places[name][seed] / "model.safetensors" for name in places)
+        assert one.read_bytes() == other.read_bytes()
 
 
 def test_other_faults_are_none(tmp_path: Path, train_run: TrainRun, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import gc
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from functools import partial
@@ -20,6 +22,7 @@ from bakeoff.train.control import run_control
 from bakeoff.train.epochs import EpochWeights, save_weights
 from bakeoff.train.job import Execution, Job, Trained, fit, fit_together, follow, keeper, ready
 from bakeoff.train.loop import Epoch, Outcome
+from bakeoff.train.memory import is_out_of_memory
 from bakeoff.train.parallel import crew
 from bakeoff.train.progress import Progress
 from bakeoff.train.spec import Recipe
@@ -57,7 +60,7 @@ def run_seeds(
     execution: Execution | None = None,
 ) -> list[Path]:
     """As `run`, for several seeds of one cell, each into its folder: at once on a GPU, one after another on a CPU,
-    where that is faster.
+    where that is faster, and on a GPU whose memory does not suffice for all.
     """
     execution = execution or Execution()
     job = ready(spec, names["dataset"], names["model"], data, execution)
@@ -65,8 +68,11 @@ def run_seeds(
         return [_write_control(job, {**names, "seed": seed}, out, code) for seed, out in folders.items()]
     choice = tuning.read(tuned, job, code) if job.recipe.tuning else None
     recipe = choice.applied(job.recipe) if choice else job.recipe
-    if len(folders) > 1 and job.device.type == "cuda" and recipe.gpus == 1:
-        return _run_together(job, recipe, names, folders, code, choice)
+    if _at_once(job, recipe, folders):
+        made = _run_together(job, recipe, names, folders, code, choice)
+        if made is not None:
+            return made
+        gc.collect()  # what is left of the attempt
     # Of several runs, each keeps its last state until all are done: Snakemake would delete the files of those before.
     keepers, records = [], []
     several = partial(crew, recipe.gpus, job.device, follow, spec, job.dataset, job.model, data, execution)
@@ -85,15 +91,27 @@ def run_seeds(
     return records
 
 
+def _at_once(job: Job, recipe: Recipe, folders: Mapping[int, Path]) -> bool:
+    return len(folders) > 1 and job.device.type == "cuda" and recipe.gpus == 1
+
+
 def _run_together(
     job: Job, recipe: Recipe, names: Json, folders: Mapping[int, Path], code: str, choice: tuning.Choice | None
-) -> list[Path]:
+) -> list[Path] | None:
+    """Several seeds at once; None, and nothing left of it, where memory does not suffice."""
     progress = Progress(f"{run_name({**names, 'seed': 's'})} {', '.join(map(str, folders))}", recipe.total_epochs)
     seeds = list(folders)
     with keeper(job, recipe, folders[seeds[0]], code, seeds) as kept:
         epochs = [EpochWeights(out, job.every_epoch) for out in folders.values()]
         told = {"report": progress.epoch, "progress": progress.batch, **progress.go_on(kept, *epochs)}
-        trained = fit_together(job, recipe, seeds, after_epoch=[each.write for each in epochs], **told)
+        try:
+            trained = fit_together(job, recipe, seeds, after_epoch=[each.write for each in epochs], **told)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            print(f"out of memory: {len(seeds)} seeds follow each other", file=sys.stderr, flush=True)
+            kept.remove()
+            return None
     records = [
         write_run(job, {**names, "seed": seed}, out, code, each, progress, choice, kept.resumed)
         for (seed, out), each in zip(folders.items(), trained, strict=True)
