@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import filecmp
 import hashlib
 import json
 import re
@@ -427,6 +428,16 @@ def test_a_figure_is_drawn_once_a_format(tmp_path: Path, monkeypatch: pytest.Mon
     assert len(drawn) == len(figures.FORMATS)  # another time each, were a layout engine left
     figures.write(results, Names({}), tmp_path / "figures", formats=["svg"])
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {"forest.svg"}  # not an older report's
+
+
+def test_figures_are_the_same_by_however_many_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results, kept = written(tmp_path), ("forest", "seeds", "pareto_macs")
+    monkeypatch.setattr(figures, "FIGURES", {name: figures.FIGURES[name] for name in kept})
+    for processes in (1, 2):
+        figures.write(results, Names({}), tmp_path / str(processes), processes=processes)
+    files = {path.name for path in (tmp_path / "1").iterdir()}
+    assert files == {f"{name}.{extension}" for name in kept for extension in figures.FORMATS}
+    assert filecmp.cmpfiles(tmp_path / "1", tmp_path / "2", files, shallow=False)[1:] == ([], [])
 
 
 def test_a_pdf_holds_no_tables_of_shaping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

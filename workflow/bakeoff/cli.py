@@ -349,6 +349,7 @@ def report(
     scale: Scale = None,
     partial: Annotated[bool, typer.Option("--partial", help="Of what `compare --partial` compared.")] = False,
     results: Results = RESULTS,
+    processes: Annotated[int, typer.Option(min=1, help="That draw figures at a time; by default one.")] = 1,
 ) -> None:
     """Render tables, figures and report.html of a comparison."""
     from bakeoff import stages
@@ -362,4 +363,4 @@ def report(
         settings = Grid(load(study, scale)).report_spec | {"files": files, "partial": partial}
     else:
         settings = parse_spec(spec)
-    print(step.run(settings, code or stages.report(), results))
+    print(step.run(settings, code or stages.report(), results, processes))

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -184,38 +186,73 @@ FIGURES: dict[str, Figure] = {
 NAMES = tuple(FIGURES)
 
 
+@dataclass(frozen=True)
+class _Press:
+    """What every figure is made of, and where it goes."""
+
+    results: Results
+    names: Names
+    folder: Path
+    say: Translator
+    formats: Sequence[str]
+
+    def write(self, name: str) -> list[str]:
+        """The files of a figure; returns the letters that no font has."""
+        look = Look.of(self.results)
+        style: list[str | dict[str, Any]] = [str(_STYLE), {"font.family": lettering.families()}]
+        with (
+            lettering.missing_letters() as missing,
+            lettering.only_shapes(),
+            matplotlib.style.context(style, after_reset=True),
+        ):
+            figure = FIGURES[name].draw(self.results, self.names, look)
+            FigureCanvasAgg(figure)
+            if self.results.partial:
+                figure.suptitle(words.stamp(self.results), color="#b00020", fontweight="bold", fontsize=7)
+            lettering.translate(figure, self.say)
+            if figure.axes and (engine := figure.get_layout_engine()):
+                engine.execute(figure)  # once is enough for three formats
+            # "none" would leave something in its place, for which savefig draws all twice.
+            with matplotlib.rc_context({"figure.constrained_layout.use": False}):
+                figure.set_layout_engine(None)
+                for extension in self.formats:
+                    with provenance.whole(self.folder / f"{name}.{extension}") as part:
+                        figure.savefig(part, format=extension, metadata=_METADATA[extension])
+            for extension in set(FORMATS).difference(self.formats):  # else an earlier one would seem this report's
+                (self.folder / f"{name}.{extension}").unlink(missing_ok=True)
+        return missing
+
+
 def write(
     results: Results,
     names: Names,
     folder: Path,
     say: Translator | None = None,
     formats: Sequence[str] = FORMATS,
+    processes: int = 1,
 ) -> None:
     """Write all figures to `folder` as svg, png (200 dpi) and pdf, or the `formats` among these, in the language of
-    `say`, else in English. Equal results give equal bytes. A letter that no font has is named on stderr.
+    `say`, else in English. Equal results give equal bytes, on however many `processes` (Linux; elsewhere it is one). A
+    letter that no font has is named on stderr.
     """
-    look, say = Look.of(results), say or translator("en")
-    style: list[str | dict[str, Any]] = [str(_STYLE), {"font.family": lettering.families()}]
-    with (
-        lettering.missing_letters() as missing,
-        lettering.only_shapes(),
-        matplotlib.style.context(style, after_reset=True),
-    ):
-        for name, kind in FIGURES.items():
-            figure = kind.draw(results, names, look)
-            FigureCanvasAgg(figure)
-            if results.partial:
-                figure.suptitle(words.stamp(results), color="#b00020", fontweight="bold", fontsize=7)
-            lettering.translate(figure, say)
-            if figure.axes and (engine := figure.get_layout_engine()):
-                engine.execute(figure)  # once is enough for three formats
-            # "none" would leave something in its place, for which savefig draws all twice.
-            with matplotlib.rc_context({"figure.constrained_layout.use": False}):
-                figure.set_layout_engine(None)
-                for extension in formats:
-                    with provenance.whole(folder / f"{name}.{extension}") as part:
-                        figure.savefig(part, format=extension, metadata=_METADATA[extension])
-            for extension in set(FORMATS).difference(formats):  # else an earlier one would be taken for this report's
-                (folder / f"{name}.{extension}").unlink(missing_ok=True)
-    if missing:
-        print(lettering.hint(missing), file=sys.stderr)
+    press = _Press(results, names, folder, say or translator("en"), formats)
+    if processes > 1 and sys.platform == "linux":
+        # A fork has the results and all imports already; a fresh process would take a second for them.
+        with ProcessPoolExecutor(processes, get_context("fork"), _begin, (press,)) as pool:
+            missing = list(pool.map(_write_one, FIGURES))
+    else:
+        missing = [press.write(name) for name in FIGURES]
+    if letters := list(dict.fromkeys(letter for each in missing for letter in each)):
+        print(lettering.hint(letters), file=sys.stderr)
+
+
+_begun: list[_Press] = []
+"""Of a process of the pool: what it makes figures of."""
+
+
+def _begin(press: _Press) -> None:
+    _begun.append(press)
+
+
+def _write_one(name: str) -> list[str]:
+    return _begun[0].write(name)

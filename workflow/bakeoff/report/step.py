@@ -13,8 +13,9 @@ from bakeoff.report.load import Results, load
 from bakeoff.report.text import Names
 
 
-def run(spec: dict[str, Any], code: str, results: Path = layout.RESULTS) -> Path:
-    """Write the report of spec["study"] and return the path of report.html, which is written last.
+def run(spec: dict[str, Any], code: str, results: Path = layout.RESULTS, processes: int = 1) -> Path:
+    """Write the report of spec["study"] and return the path of report.html, which is written last. Figures are drawn by
+    so many processes.
 
     `spec` has "study", and may have "title" (else the study's id), "labels" {id: text}, "columns" [id], "language",
     "files", the study's own, for the commands that make it again, and "partial" for a comparison of a part of the runs.
@@ -36,7 +37,7 @@ def run(spec: dict[str, Any], code: str, results: Path = layout.RESULTS) -> Path
     _write(folder / "comparison.md", papers.to_markdown(found, title, every, say=say))
     _write(folder / "comparison.tex", papers.to_latex(found, every))
     _write_tables(found, made, say.table(asked) if asked else None, folder / "tables", say)
-    figures.write(found, names, folder / "figures", say, _formats(spec))
+    figures.write(found, names, folder / "figures", say, _formats(spec), processes)
     page = folder / "report.html"
     _write(page, html.render(found, names, title, folder / "figures", code, columns, spec.get("files") or [], say))
     return page
