@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import yaml
 from checkout import ROOT, Checkout
 from PIL import Image
+from serve_fixture import upload
 from sklearn.datasets import load_digits
 
 COUNTS = {"zero": 40, "one": 24, "two": 16}
@@ -56,8 +58,9 @@ def test_from_a_folder_of_images_to_an_answer(tmp_path: Path) -> None:
     manifest = json.loads(checkout.find("data/photos-*/manifest.json")[0].read_text())
     assert sum(manifest["counts"].values()) == sum(COUNTS.values())
 
+    environment = {**os.environ, "PYTHONPATH": str(checkout.folder / "workflow")}
+
     def bakeoff(*arguments: object) -> str:
-        environment = {**os.environ, "PYTHONPATH": str(checkout.folder / "workflow")}
         return subprocess.run(
             [sys.executable, "-m", "bakeoff", *map(str, arguments)],
             cwd=checkout.folder, env=environment, capture_output=True, text=True, check=True,
@@ -66,3 +69,15 @@ def test_from_a_folder_of_images_to_an_answer(tmp_path: Path) -> None:
     assert "model.onnx" in bakeoff("export", run)
     (answer,) = [json.loads(line) for line in bakeoff("predict", run / "export", new, "--json").splitlines()]
     assert {top["label"] for top in answer["top"]} == set(COUNTS)
+
+    command = [sys.executable, "-m", "bakeoff", "serve", str(run / "export"), "--port", "0"]
+    with subprocess.Popen(command, cwd=checkout.folder, env=environment, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            port = int(server.stdout.readline().split()[0].rpartition(":")[2])
+            (served,) = upload(port, new.read_bytes()).json["images"]
+        finally:
+            server.terminate()
+    assert {top["label"]: top["probability"] for top in served["top"]} == pytest.approx(
+        {top["label"]: top["probability"] for top in answer["top"]}, abs=1e-5
+    )
