@@ -64,9 +64,10 @@ def test_bars_stand_on_both_axes_where_both_vary(tmp_path: Path) -> None:
     assert not any(container.has_xerr for container in ax.containers)
 
 
-def test_no_bar_goes_beyond_all_right(tmp_path: Path) -> None:
-    (ax,) = drawn(tmp_path, points(lambda point: point.update(score_hi=1.2))).axes
-    assert max(y for segments in ax.collections for path in segments.get_paths() for _, y in path.vertices) <= 100
+def test_no_bar_goes_beyond_all_right_or_all_wrong(tmp_path: Path) -> None:
+    (ax,) = drawn(tmp_path, points(lambda point: point.update(score_lo=-0.7, score_hi=1.2))).axes
+    heights = [y for segments in ax.collections for path in segments.get_paths() for _, y in path.vertices]
+    assert (min(heights), max(heights)) == pytest.approx((0, 100))
 
 
 def test_who_dominates_whom_is_said_once(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from matplotlib.ticker import EngFormatter, Formatter, LogLocator, NullFormatter
 from bakeoff.report import costs
 from bakeoff.report.choice import MOST
 from bakeoff.report.drawing import COLOURS, GREY, MARKERS, Fill, Look, canvas, columns_for, marker_of, nothing, short
-from bakeoff.report.load import Cell, Frontier, FrontierPoint, Results
+from bakeoff.report.load import Cell, Frontier, FrontierPoint, Metric, Results
 from bakeoff.report.text import Names, Unit, capital, metric_name
 
 _HALF: dict[str, Any] = {"color": GREY, "linewidth": 0.9, "linestyle": (0, (4, 2))}
@@ -147,9 +147,8 @@ def _panel(ax: Axes, panel: Frontier, results: Results, models: Mapping[str, tup
     ax.xaxis.set_major_formatter(axis.ticks())
     _attained(ax, panel, unit.scale, max(ends))
     for point in panel.points:
-        # What is beyond all or nothing of a fraction is only the interval's arithmetic.
         y = point.score * unit.scale
-        low, high = (_within(end, unit) for end in (point.score_lo, point.score_hi))
+        low, high = (_within(end, results.metric) for end in (point.score_lo, point.score_hi))
         xerr, yerr = _bars(point.cost_lo, point.cost, point.cost_hi), _bars(low, y, high)
         marker = marker_of(*models[point.candidate], _fill(point.p_frontier))
         ax.errorbar(point.cost, y, xerr=xerr, yerr=yerr, elinewidth=0.7, zorder=3, **marker)
@@ -157,8 +156,13 @@ def _panel(ax: Axes, panel: Frontier, results: Results, models: Mapping[str, tup
             ax.plot(point.cost, y, zorder=4, **_RING)
 
 
-def _within(value: float | None, unit: Unit) -> float | None:
-    return None if value is None else min(value * unit.scale, unit.scale if unit.sign == "%" else math.inf)
+def _within(value: float | None, metric: Metric) -> float | None:
+    """An end of an interval: what is beyond all, or nothing, of a fraction is only the interval's arithmetic. A
+    fraction that is better when lower may be a difference, which can be below nothing.
+    """
+    if value is not None and metric.unit == "fraction":
+        value = min(max(value, 0.0) if metric.direction == "max" else value, 1.0)
+    return None if value is None else value * Unit.of(metric.unit).scale
 
 
 def _bars(low: float | None, value: float, high: float | None) -> list[list[float]] | None:

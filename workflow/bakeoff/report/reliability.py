@@ -107,5 +107,6 @@ def _line(ax: Axes, bins: Sequence[Bin], n_runs: int, **style: object) -> None:
     x, y, count = (np.array(column, dtype=float) for column in zip(*known, strict=True))
     ax.plot(100 * x, 100 * y, markersize=3, zorder=3, **style)  # type: ignore[arg-type]
     if n_runs:
-        error = 100 * np.sqrt(y * (1 - y) * n_runs / count)
-        ax.errorbar(100 * x, 100 * y, error, fmt="none", ecolor=style["color"], elinewidth=0.6, zorder=2)  # type: ignore[arg-type]
+        error = np.sqrt(y * (1 - y) * n_runs / count)
+        within = 100 * np.minimum(error, [y, 1 - y])
+        ax.errorbar(100 * x, 100 * y, within, fmt="none", ecolor=style["color"], elinewidth=0.6, zorder=2)  # type: ignore[arg-type]
