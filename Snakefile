@@ -63,6 +63,7 @@ else:
 include: "workflow/rules/profile.smk"
 include: "workflow/rules/probe.smk"
 include: "workflow/rules/combine.smk"
+include: "workflow/rules/external.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/samples.smk"

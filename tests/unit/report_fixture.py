@@ -148,7 +148,7 @@ def _cost(dataset: str, model: str, condition: str) -> Json:
         "throughput": 4000 / latency, "throughput_lo": 3900 / latency, "throughput_hi": 4100 / latency,
         "best_batch_size": 64, "peak_memory_mb": 12 + params * 8e-6, "best_batch_memory_mb": 60 + params * 8e-6,
         "train_memory_mb": 90 + params * 3e-5, "train_batch_size": 128, "memory_reason": None,
-        "joules_per_image": None, "energy_reason": "no energy counter can be read here", "marks": [],
+        "joules_per_image": None, "energy_reason": "no energy counter can be read here", "published": None, "marks": [],
         "hardware": "AMD EPYC 7B13, 1 thread", "precision": "fp32", "backend": "eager", "anchor_ms": 0.61,
     }  # fmt: skip
 

@@ -11,9 +11,15 @@ import pytest
 from bakeoff import plugins
 from bakeoff.provenance import PACKAGE, import_closure
 
-STEPS = ("data", "audit", "train", "profile", "evaluate", "probe", "combine", "samples", "compare", "report")
+STEPS = (
+    "data", "audit", "train", "profile", "evaluate", "probe", "combine", "external", "samples", "compare", "report",
+)  # fmt: skip
 # What a step runs besides its step.py, for another rule.
-BESIDE = {"combine": ("bakeoff.combine.costs",), "evaluate": ("bakeoff.evaluate.verification_output",)}
+BESIDE = {
+    "combine": ("bakeoff.combine.costs",),
+    "external": ("bakeoff.external.costs",),
+    "evaluate": ("bakeoff.evaluate.verification_output",),
+}
 PLUGINS = (
     "data.sources",
     "data.library",
@@ -34,7 +40,6 @@ COMMANDS = {
     "bakeoff.commands.audit",
     "bakeoff.commands.clean",
     "bakeoff.commands.compare",
-    "bakeoff.compare.csvfile",
     "bakeoff.compare.outside",
     "bakeoff.compare.pilot",
     "bakeoff.compare.predictions",
@@ -101,10 +106,8 @@ COMMANDS = {
     "bakeoff.profile.describe",
     "bakeoff.requirements",
     "bakeoff.scale",
-    "bakeoff.score",
     "bakeoff.score.assemble",
     "bakeoff.score.classification",
-    "bakeoff.score.columns",
     "bakeoff.score.generation",
     "bakeoff.score.pictures",
     "bakeoff.score.regression",
@@ -121,7 +124,8 @@ COMMANDS = {
 # What is not a step's own: the settings of all steps are read with the study, and arrays are how data meets training.
 ARRAYS = {"bakeoff.data", "bakeoff.data.arrays"}
 SHEET = {"bakeoff.train", "bakeoff.train.augment", "bakeoff.train.policies", "bakeoff.train.policies._sheet"}
-SHARED = {"audit": ARRAYS, "train": ARRAYS, "probe": ARRAYS, "samples": ARRAYS | SHEET}
+FILES = {"bakeoff.compare", "bakeoff.compare.csvfile"}
+SHARED = {"audit": ARRAYS, "train": ARRAYS, "probe": ARRAYS, "external": ARRAYS | FILES, "samples": ARRAYS | SHEET}
 HEAVY = {"torch", "torchvision", "timm", "fvcore", "albumentations"}
 SLOW = {"numpy", "pandas", "scipy", "sklearn", "statsmodels", "matplotlib"}
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bakeoff import layout
 from bakeoff.combine.spec import Ensemble
+from bakeoff.external.spec import MOST, External
 from bakeoff.provenance import Json
 from bakeoff.study import TTA, Study
+
+Digest = Callable[[Json], str]
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,41 @@ class Combined(Cell):
         return {model: (models.count(model), None if self.probe else models.count(model)) for model in models}
 
 
+@dataclass(frozen=True)
+class Elsewhere(Cell):
+    """Runs made from predictions of others: the file of each seed, and what the study says of their model."""
+
+    files: Mapping[int, str]
+    entry: External
+    external_spec: Json
+
+
+def external_cells(study: Study, cells: Sequence[Cell], specs: Mapping[str, Json], digest: Digest) -> list[Elsewhere]:
+    """The study's external models, at each augmentation and recipe of their data set: they have none of their own, and
+    stand beside what the study has there. `specs` are the settings of the data sets.
+    """
+    found = []
+    for at, (name, entry) in enumerate(study.external.items()):
+        seeds = _seeds(study, entry, at)
+        spec = {"model": name, "dataset": specs[entry.dataset]}
+        places = dict.fromkeys((cell.augmentation, cell.recipe) for cell in cells if cell.dataset == entry.dataset)
+        files = dict(zip(seeds, entry.predictions, strict=True))
+        for place in places:
+            found.append(Elsewhere(entry.dataset, name, *place, seeds, digest(spec), files, entry, spec))
+    return found
+
+
+def _seeds(study: Study, entry: External, at: int) -> tuple[int, ...]:
+    """Seeds that nobody else has, for runs that nothing pairs: from 1000 on, those of the next model from 2000."""
+    n = len(entry.predictions)
+    if entry.paired:
+        return tuple(study.seeds[:n])
+    first = (max(study.seeds) // MOST + 1 + at) * MOST
+    return tuple(range(first, first + n))
+
+
 def combined_cells(
-    study: Study, cells: Sequence[Cell], is_net: Callable[[str], bool], probe: str, digest: Callable[[Json], str]
+    study: Study, cells: Sequence[Cell], is_net: Callable[[str], bool], probe: str, digest: Digest
 ) -> list[Combined]:
     """Test-time augmentation of every network, if the study asks for it, and its ensembles."""
     found = []
@@ -92,7 +128,7 @@ def _made(
     members: tuple[Member, ...],
     method: str,
     probe: str | None,
-    digest: Callable[[Json], str],
+    digest: Digest,
 ) -> Combined:
     spec = {
         "method": method,

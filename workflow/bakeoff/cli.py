@@ -329,6 +329,38 @@ def combine_costs(
 
 
 @app.command()
+def external(
+    spec: Spec,
+    dataset: Id,
+    model: Id,
+    augmentation: Id,
+    recipe: Id,
+    seed: Annotated[int, typer.Option(help="Repetition.")],
+    predictions: Annotated[Path, typer.Option(help="CSV, npz or parquet of the predictions of one run.")],
+    data: Folder,
+    out: Folder,
+    code: Code = None,
+) -> None:
+    """Make a run of predictions that others made."""
+    from bakeoff import stages
+    from bakeoff.external import step
+
+    names = {"dataset": dataset, "model": model, "augmentation": augmentation, "recipe": recipe, "seed": seed}
+    step.run(parse_spec(spec), names, predictions, data, out, code or stages.external())
+
+
+@app.command()
+def external_costs(
+    spec: Spec, out: Annotated[Path, typer.Option(help="Where to write the record.")], code: Code = None
+) -> None:
+    """Write what others published of a model's costs where its profile would stand."""
+    from bakeoff import stages
+    from bakeoff.external import costs
+
+    costs.run(parse_spec(spec), out, code or stages.external())
+
+
+@app.command()
 def samples(spec: Spec, code: Code = None, results: Results = RESULTS) -> None:
     """Write what the training images look like under each augmentation policy of a study."""
     from bakeoff import stages

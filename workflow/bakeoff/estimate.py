@@ -19,7 +19,7 @@ from statistics import median
 from typing import Any
 
 from bakeoff import device, layout
-from bakeoff.cells import Cell, Combined
+from bakeoff.cells import Cell, Combined, Elsewhere
 from bakeoff.grid import Grid
 from bakeoff.plan import Item
 
@@ -150,8 +150,9 @@ def of(grid: Grid, items: Iterable[Item], earlier: Earlier) -> Iterator[tuple[It
             one = earlier.run(grid, item.cell, on, tuning.epochs)
             yield item, Estimate(one.seconds and one.seconds * tuning.trials, one.basis)
         else:
-            # The costs of a combined run are added up, not measured.
-            step = "combine" if item.step == "profile" and isinstance(item.cell, Combined) else item.step
+            step = item.step
+            if step == "profile" and isinstance(item.cell, Combined | Elsewhere):  # nothing is measured
+                step = "combine" if isinstance(item.cell, Combined) else "external"
             yield item, earlier.step(step, item.cell.model if item.cell else item.name)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff import device, layout, requirements, stages
-from bakeoff.cells import Cell, Combined, combined_cells
+from bakeoff.cells import Cell, Combined, Elsewhere, combined_cells, external_cells
 from bakeoff.datasets import Datasets
 from bakeoff.entries import AugmentationEntry, ModelEntry
 from bakeoff.errors import Refused, UserError
@@ -55,14 +55,26 @@ class Grid(Datasets):
         """The runs made from others: test-time augmentation of every network, and the study's ensembles."""
         return combined_cells(self.study, self.cells, self.is_net, self.probe_digest, self._digest)
 
+    @cached_property
+    def external(self) -> list[Elsewhere]:
+        """The runs made from predictions of others."""
+        specs = {name: self.data_spec(name) for name in self._datasets}
+        return external_cells(self.study, self.cells, specs, self._digest)
+
     @property
     def every_cell(self) -> list[Cell]:
-        """The cells of the study, and those of runs made from its runs."""
-        return [*self.cells, *self.combined]
+        """The cells of the study, those of runs made from its runs, and those of runs made elsewhere."""
+        return [*self.cells, *self.combined, *self.external]
 
     def is_net(self, model: str) -> bool:
         """Whether a model is a network, which can be asked again; a control method cannot."""
         return not registry.is_control(self._models[model].builder)
+
+    def run_code(self, cell: Cell) -> str:
+        """Digest of what makes the runs of a cell."""
+        if isinstance(cell, Elsewhere):
+            return stages.external()
+        return self.combine_code(cell) if isinstance(cell, Combined) else self.train_code(cell)
 
     def combine_code(self, cell: Combined) -> str:
         """Digest of what makes these runs: the step, and all that made their members."""
@@ -105,7 +117,7 @@ class Grid(Datasets):
 
     def _probe_ref(self, cell: Cell) -> Json | None:
         """The digests that the probes of a cell's runs carry; None where there are none."""
-        if isinstance(cell, Combined) or not self.study.probe.wanted or not self.is_net(cell.model):
+        if cell.model not in self._models or not self.study.probe.wanted or not self.is_net(cell.model):
             return None
         verified = self.verification_code if self.study.evaluate.verification else None
         return {"spec": self.probe_digest, "code": self.probe_code(cell.model), "verification": verified}
@@ -241,7 +253,20 @@ class Grid(Datasets):
             if (key := (made.model, made.dataset)) not in found:
                 specs = [self._cost_spec(made, i, found) for i in range(len(self.study.profile.conditions()))]
                 found[key] = [(layout.profile_path(made.model, self._digest(spec)), spec) for spec in specs]
+        for cell in self.external:
+            specs = self._published_specs(cell)
+            found[cell.model, cell.dataset] = [
+                (layout.profile_path(cell.model, self._digest(spec)), spec) for spec in specs
+            ]
         return found
+
+    def _published_specs(self, cell: Elsewhere) -> list[Json]:
+        """What is known of an external model's costs, once for each condition."""
+        known = cell.entry.model_dump(mode="json", include={"source", "costs"})
+        return [
+            {"model": cell.model, "condition": condition.label, **known}
+            for condition in self.study.profile.conditions()
+        ]
 
     def _cost_spec(self, cell: Combined, i: int, known: Mapping[tuple[str, str], list[tuple[Path, Json]]]) -> Json:
         """What a combined run costs under the i-th condition: the profiles of the models in it, each so many times."""
@@ -267,9 +292,11 @@ class Grid(Datasets):
         return next(c for c in self.combined if c.model == model and path in self.profile_paths(model, c.dataset))
 
     def profile_code(self, model: str) -> str:
-        """Digest of what `profile` runs for a model, or of what adds up the costs of a combined run."""
+        """Digest of what `profile` runs for a model, or of what adds up, or takes over, the costs of others."""
         if model in self._models:
             return stages.profile(self._models[model].builder)
+        if model in self.study.external:
+            return stages.external()
         parts = dict.fromkeys(part for cell in self.combined if cell.model == model for part in cell.parts())
         codes = [stages.combine(), *(self.profile_code(part) for part in parts)]
         return hashlib.sha256(" ".join(codes).encode()).hexdigest()[:16]
@@ -344,7 +371,8 @@ class Grid(Datasets):
             "spec": cell.spec,
             "seeds": list(cell.seeds),
             "combined": isinstance(cell, Combined),
-            "train_code": self.combine_code(cell) if isinstance(cell, Combined) else self.train_code(cell),
+            "external": self._external_ref(cell) if isinstance(cell, Elsewhere) else None,
+            "train_code": self.run_code(cell),
             "probe": self._probe_ref(cell),
             "evaluate_spec": spec_digest(self.evaluate_spec),
             "evaluate_code": self.evaluate_code,
@@ -355,6 +383,10 @@ class Grid(Datasets):
                 )
             ],
         }
+
+    def _external_ref(self, cell: Elsewhere) -> Json:
+        files = {str(seed): file for seed, file in cell.files.items()}
+        return {"files": files, "source": cell.entry.source, "paired": cell.entry.paired}
 
     @cached_property
     def compare_code(self) -> str:
@@ -378,7 +410,14 @@ class Grid(Datasets):
     @property
     def report_spec(self) -> Json:
         """What the report depends on besides the comparison: words, not numbers."""
-        return {"study": self.study.study, "title": self.study.title, **self.study.report.model_dump(mode="json")}
+        settings = self.study.report.model_dump(mode="json")
+        own = {name: entry.label for name, entry in self.study.external.items() if entry.label}
+        return {
+            "study": self.study.study,
+            "title": self.study.title,
+            **settings,
+            "labels": {**own, **settings["labels"]},
+        }
 
     @cached_property
     def report_code(self) -> str:

@@ -12,9 +12,9 @@ from bakeoff.cells import Cell
 from bakeoff.errors import Refused
 from bakeoff.grid import Grid
 from bakeoff.layout import study_dir, verification_path
-from bakeoff.provenance import read_record, spec_digest
+from bakeoff.provenance import read_record, sha256, spec_digest
 
-_KEPT = ("code_digest", "spec_digest", "record_digest", "run_digest", "files")
+_KEPT = ("code_digest", "spec_digest", "record_digest", "run_digest", "files", "external")
 CHANGED_CODE = "code or package versions changed"
 
 
@@ -35,7 +35,7 @@ def examine(grid: Grid) -> list[Item]:
     """All results of a study in the order of its steps, each with the reason why it has to be made (again)."""
     items = [*_prepared(grid), *_tuned(grid), *_trained(grid), *_profiled(grid)]
     waiting = {item.path for item in items if item.reason}
-    for item in (*_probed(grid, waiting), *_combined(grid, waiting)):
+    for item in (*_probed(grid, waiting), *_combined(grid, waiting), *_external(grid, waiting)):
         items.append(item)
         waiting |= {item.path} if item.reason else set()
     items += [*_verified(grid, waiting), *_evaluated(grid, waiting)]
@@ -106,6 +106,31 @@ def _combined(grid: Grid, waiting: set[Path]) -> Iterator[Item]:
             if waiting.intersection(grid.member_files(made, seed)):
                 reason = "its runs are to do"
             yield Item("combine", _name(made, seed), reason, path, made, seed)
+
+
+def _external(grid: Grid, waiting: set[Path]) -> Iterator[Item]:
+    for cell in grid.external:
+        manifest = grid.data_dir(cell.dataset) / "manifest.json"
+        for seed in cell.seeds:
+            path = cell.run_dir(seed) / "run.json"
+            record, reason = _record(path, "run", grid.run_code(cell))
+            if manifest in waiting:
+                reason = "its images are to do"
+            elif record is not None and reason is None:
+                reason = _other_file(record["external"], Path(cell.files[seed]))
+            yield Item("external", _name(cell, seed), reason, path, cell, seed)
+
+
+def _other_file(was: Mapping[str, str], file: Path) -> str | None:
+    """Why a run is no longer that of its file."""
+    if was["file"] != file.as_posix():
+        return f"is of {was['file']}, not of {file}"
+    return None if file.is_file() and _sha256(file, file.stat().st_mtime_ns) == was["sha256"] else f"{file} changed"
+
+
+@lru_cache(maxsize=1000)
+def _sha256(file: Path, modified: int) -> str:
+    return sha256(file)
 
 
 def _evaluated(grid: Grid, waiting: set[Path]) -> Iterator[Item]:

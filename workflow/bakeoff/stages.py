@@ -66,6 +66,12 @@ def combine() -> str:
 
 
 @cache
+def external() -> str:
+    """Digest for runs made from predictions of others."""
+    return code_digest("bakeoff.external.step", "bakeoff.external.costs")
+
+
+@cache
 def verification() -> str:
     """Digest for verifications of the embeddings of probes."""
     return code_digest("bakeoff.evaluate.verification_output")

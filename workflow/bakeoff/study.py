@@ -37,6 +37,8 @@ from bakeoff.entries import (
 from bakeoff.errors import UserError
 from bakeoff.evaluate.metrics import METRICS
 from bakeoff.evaluate.spec import EvaluateSettings
+from bakeoff.external.spec import External
+from bakeoff.external.spec import problem as problem_of_file
 from bakeoff.layout import RESERVED
 from bakeoff.models import initial, packaged, registry
 from bakeoff.probe.spec import SHAP_SIZE, ProbeSettings
@@ -78,6 +80,8 @@ class Study(BaseModel):
     probe: ProbeSettings = ProbeSettings()
     ensembles: list[EnsembleEntry] = []
     """Runs asked together; each is a row of the tables of models."""
+    external: dict[Name, External] = {}
+    """Models whose predictions were made elsewhere, by the names of their rows in the tables of models."""
     compare: CompareSettings = CompareSettings()
     reference: list[Reference] = []
     """Values that others published, to be shown beside ours."""
@@ -267,6 +271,7 @@ def _cross_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
         yield ("study",), f"{parts['study']!r} is a folder of results that all studies share; choose another name"
     if "model" in axes:
         yield from _ensemble_problems(parts, axes["model"])
+    yield from _external_problems(parts, axes)
     yield from _comparison_problems(parts, axes)
     if len(axes) == 5 and "exclude" in parts:
         yield from _exclusion_problems(parts, axes)
@@ -308,9 +313,26 @@ def _ensemble_problems(parts: Mapping[str, Any], models: list[str]) -> Iterator[
             yield ("ensembles", i, "models"), "over: models needs at least two; over: seeds takes one model's seeds"
 
 
+def _external_problems(parts: Mapping[str, Any], axes: Mapping[str, list[Any]]) -> Iterator[Problem]:
+    rows = _rows_of_models({**parts, "external": {}}, axes.get("model", []))
+    entries: dict[str, External] = parts.get("external", {})
+    for name, entry in entries.items():
+        path: KeyPath = ("external", name)
+        if name in rows:
+            yield path, "is the name of another row of this study; give it its own"
+        if "dataset" in axes:
+            yield from _unless_known((*path, "dataset"), "data set", entry.dataset, axes["dataset"])
+        yield from (((*path, *at), text) for at, text in _twice("predictions", entry.predictions))
+        for i, file in enumerate(entry.predictions):
+            if text := problem_of_file(file):
+                yield (*path, "predictions", i), f"{file!r} {text}"
+        if entry.paired and len(entry.predictions) > len(axes.get("seed", entry.predictions)):
+            yield (*path, "paired"), f"{len(entry.predictions)} files have no seeds to pair with: there are fewer"
+
+
 def _rows_of_models(parts: Mapping[str, Any], models: list[str]) -> list[str]:
-    """What rows of models are called: the models, and runs made from theirs."""
-    names = [*models, *(ensemble.name for ensemble in parts.get("ensembles", []))]
+    """What rows of models are called: the models, runs made from theirs, and those made elsewhere."""
+    names = [*models, *(ensemble.name for ensemble in parts.get("ensembles", [])), *parts.get("external", {})]
     if "probe" in parts and parts["probe"].tta:
         names += [f"{model}{TTA}" for model in models]
     return names
@@ -376,7 +398,8 @@ def _comparison_problems(parts: Mapping[str, Any], axes: Mapping[str, list[Any]]
     for i, comparison in enumerate(comparisons):
         if comparison.factor in axes:
             path: KeyPath = ("comparisons", i, "baseline")
-            yield from _unless_known(path, comparison.factor, comparison.baseline, axes[comparison.factor])
+            known = [*axes[comparison.factor], *(parts.get("external", {}) if comparison.factor == "model" else [])]
+            yield from _unless_known(path, comparison.factor, comparison.baseline, known)
 
 
 def _exclusion_problems(parts: Mapping[str, Any], axes: Mapping[str, list[Any]]) -> Iterator[Problem]:

@@ -11,7 +11,9 @@ GPU = int(
 )
 # Rule combine makes the runs of these names from others; they are not trained.
 COMBINED = "|".join(sorted({re.escape(cell.model) for cell in GRID.combined})) or "(?!)"
-TRAINED = rf"(?!(?:{COMBINED})/)[a-z0-9][a-z0-9_.-]*"
+# Rule external makes those of these names from files of predictions.
+EXTERNAL = "|".join(sorted(map(re.escape, STUDY.external))) or "(?!)"
+TRAINED = rf"(?!(?:{COMBINED}|{EXTERNAL})/)[a-z0-9][a-z0-9_.-]*"
 
 # Places of work, not settings: resources are not among the reasons to run a job again. Empty: the step decides.
 LOADER_WORKERS = "" if STUDY.train.workers is None else str(STUDY.train.workers)

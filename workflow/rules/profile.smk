@@ -9,7 +9,7 @@ rule profile:
     benchmark:
         "logs/profile/{model}-{spec}.tsv"
     wildcard_constraints:
-        model=rf"(?!(?:{COMBINED})-[0-9a-f]{{12}}\.json)[a-z0-9][a-z0-9_.-]*",
+        model=rf"(?!(?:{COMBINED}|{EXTERNAL})-[0-9a-f]{{12}}\.json)[a-z0-9][a-z0-9_.-]*",
     conda:
         "../../envs/bakeoff.yaml"
     # More than any machine has: Snakemake scales it down to all cores, so that the measurement has the machine to

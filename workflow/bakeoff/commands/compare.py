@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bakeoff.commands.options import DEFAULT_STUDY, AsJson, Code, Results, Scale
+from bakeoff.compare import csvfile
 from bakeoff.errors import UserError
 from bakeoff.layout import RESULTS
 from bakeoff.provenance import Json, code_digest, parse_spec
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 _STUDIES = (".yaml", ".yml", ".json")
-_MOST_BYTES = 1_000_000_000
 _MOST_SAID = 8
 """Of more sentences, the terminal shows none; comparison.md has them all."""
 
@@ -163,13 +163,8 @@ def _named(path: Path) -> str:
 def contents(path: Path) -> bytes:
     """All of a file, or of standard input. Raises UserError for one that cannot be read, or is too large."""
     if str(path) == STDIN:
-        return sys.stdin.buffer.read(_MOST_BYTES)
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise UserError(f"{path}: has more than {_MOST_BYTES:,} bytes; compare fewer runs at a time")
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+        return sys.stdin.buffer.read(csvfile.MOST_BYTES)
+    return csvfile.contents(path)
 
 
 def of_scores(made: Assembled, inputs: Json, out: Path | None, as_json: bool) -> None:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from bakeoff.plan import Item
 
 STEPS = (
-    "prepare", "audit", "tune", "train", "profile", "probe", "combine", "verification", "evaluate", "compare",
-    "samples", "report",
+    "prepare", "audit", "tune", "train", "profile", "probe", "combine", "external", "verification", "evaluate",
+    "compare", "samples", "report",
 )  # fmt: skip
 MOST = 20
 """So many results that are to do for one reason are named, the others counted."""
@@ -220,7 +220,7 @@ def seconds_left(costs: Iterable[tuple[Item, Estimate]], means: Means) -> float:
             work[item.step] += estimate.seconds * (means.taken(estimate.devices) if on_gpu else 1)
             longest = max(longest, estimate.seconds)
     beside = sum(work[step] for step in _ON_GPU) / means.devices
-    small = sum(work[step] for step in ("audit", "combine", "verification", "evaluate")) / means.cores
+    small = sum(work[step] for step in ("audit", "combine", "external", "verification", "evaluate")) / means.cores
     alone = sum(work[step] for step in ("prepare", "audit", "profile", "compare", "samples", "report"))
     return max(beside + small + alone, longest)
 

@@ -83,6 +83,11 @@ def _notes(inputs: CompareInput, loaded: Loaded) -> Iterator[str]:
     ]
     if steady:
         yield f"note: {_few(steady)}: the same predictions at every seed, as of methods without randomness"
+    for model, external in {cell.model: cell.external for cell in inputs.cells if cell.external}.items():
+        by = f" by {external.source}" if external.source else ""
+        yield f"note: {model}: predictions made elsewhere{by}; nothing of it was trained or measured here"
+        how = "paired with ours by seed, as the study says" if external.paired else "paired with no seed of ours"
+        yield f"note: {model}: its runs are {how}"
 
 
 def _machine_warnings(loaded: Loaded) -> Iterator[str]:

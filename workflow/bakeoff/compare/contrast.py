@@ -158,7 +158,7 @@ def _over_images(
 def _explained(row: Contrast, sides: _Sides, strata: int, loaded: Loaded, settings: CompareSettings) -> Contrast:
     """The row with its lost seeds and what a reader must know of it."""
     assert row.difference is not None
-    unpaired = row.difference.status == "unpaired"
+    unpaired = not row.difference.seeds and row.difference.diff is not None
     used = sides.mine.keys() | sides.base.keys() if unpaired else set(row.difference.seeds)
     dropped = tuple(sorted({seed for cell in sides.both for seed in cell.seeds} - used))
     baseline = row.group.comparison.baseline
@@ -215,6 +215,9 @@ def _test_warnings(
         case "one_seed":
             only = "" if images is None else "; the test over images is of these trained models only"
             yield f"one seed: cannot say for new seeds{only}"
+        case "one_run":
+            only = "" if images is None else "; the test over images is of these trained models only"
+            yield f"one run, and no seed is shared: cannot say for new seeds{only}"
         case "two_seeds":
             yield "two seeds: no stars, for no exact test of two can go below p = 0.5"
         case "unpaired":

@@ -6,14 +6,26 @@ import codecs
 from collections import Counter
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 
 from bakeoff.errors import UserError
 
+MOST_BYTES = 1_000_000_000
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _DELIMITERS = (",", ";", "\t")
 # How files begin that spreadsheets write, and that are no text.
 _BINARY = {b"PK\x03\x04": "a workbook (.xlsx) or another archive", b"\xd0\xcf\x11\xe0": "an old workbook (.xls)"}
 _SAVE_AS = 'save it as "CSV UTF-8"'
+
+
+def contents(path: Path) -> bytes:
+    """All of a file. Raises UserError for one that cannot be read, or is too large."""
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise UserError(f"{path}: has more than {MOST_BYTES:,} bytes; compare fewer runs at a time")
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def text_of(data: bytes, source: str) -> str:

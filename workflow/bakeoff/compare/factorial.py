@@ -55,13 +55,13 @@ class Repeated:
 
 def factorial(inputs: Questions, loaded: Loaded) -> list[Json]:
     """`factorial` of comparison.json: one entry for each data set on which two factors or more vary, on the primary
-    metric. Cells made from others' runs take no part.
+    metric. Cells made from others' runs, and elsewhere, take no part.
     """
     known = metrics(inputs, loaded)[inputs.metric]
     found = []
     for dataset in dict.fromkeys(cell.dataset for cell in inputs.cells):
         every = [cell for cell in inputs.cells if cell.dataset == dataset]
-        cells = [cell for cell in every if not cell.combined]
+        cells = [cell for cell in every if not (cell.combined or cell.external)]
         factors = [factor for axis in AXES[1:] if (factor := _factor(axis, cells, inputs))]
         if len(factors) < 2:
             continue

@@ -196,6 +196,8 @@ def _cost(wanted: Requirement, cell: Cell, inputs: CompareInput, loaded: Loaded)
     value = getattr(profile, name)
     if value is None:
         return Found(condition=condition, reason=profile.failure or profile.reason or f"there is no {name}")
+    if condition is not None and profile.published:
+        return Found(float(value), condition=condition, reason="published, not measured here")
     if condition is not None and not is_measured_on(wanted.condition, profile.condition):
         return Found(float(value), condition=condition, reason=f"measured under {profile.condition}")
     if name in TIMED and profile.marks:

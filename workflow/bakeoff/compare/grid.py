@@ -46,6 +46,8 @@ def groups(comparison: Comparison, cells: Sequence[Place]) -> Iterator[Group]:
     found: dict[tuple[str, ...], dict[str, dict[Stratum, Place]]] = {}
     averaged = [axis for axis in AXES if axis not in comparison.within and axis != comparison.factor]
     for cell in cells:
+        if cell.external and comparison.factor != "model":
+            continue
         fixed = tuple(getattr(cell, axis) for axis in comparison.within)
         side = found.setdefault(fixed, {}).setdefault(getattr(cell, comparison.factor), {})
         side[tuple(getattr(cell, axis) for axis in averaged)] = cell

@@ -118,17 +118,26 @@ def _distinct(values: Iterable[Any]) -> list[Any]:
 
 
 def _question(group: Group, facts: Mapping[CellKey, Facts]) -> Json:
-    sides = {value: [facts[cell.key] for cell in side.values()] for value, side in group.sides.items()}
-    known = {name: {side: _together(of_side, name) for side, of_side in sides.items()} for name in _names(facts)}
+    elsewhere = {value: any(cell.external for cell in side.values()) for value, side in group.sides.items()}
+    sides = {
+        value: [facts[cell.key] for cell in side.values()]
+        for value, side in group.sides.items()
+        if not elsewhere[value]  # nobody knows how: that hides nothing of the others
+    }
+    names = _names(facts) if len(sides) > 1 else []
+    known = {name: {side: _together(of_side, name) for side, of_side in sides.items()} for name in names}
     equal, differs, unknown = {}, [], []
+    if any(elsewhere.values()):
+        values = {value: ["elsewhere" if away else "here"] for value, away in elsewhere.items()}
+        differs.append({"fact": "trained", "values": values})
     for name, by_side in known.items():
-        values = list(by_side.values())
-        if not any(values):
+        of_sides = list(by_side.values())
+        if not any(of_sides):
             continue
-        if not all(values):
+        if not all(of_sides):
             unknown.append({"fact": name, "values": by_side})
-        elif all(value == values[0] for value in values):
-            equal[name] = values[0]
+        elif all(value == of_sides[0] for value in of_sides):
+            equal[name] = of_sides[0]
         else:
             differs.append({"fact": name, "values": by_side})
     return {

@@ -172,6 +172,10 @@ def _read_run(folder: Path, cell: Cell, seed: int, tests: _TestSets) -> Run:
         for name, wanted in (*zip(AXES, cell.key, strict=True), ("seed", seed)):
             if read[name] != wanted:
                 raise Refused(f"{file}: is of {name} {read[name]!r}, though it stands where {wanted!r} belongs")
+    if cell.external and record["external"]["file"] != cell.external.files[seed]:
+        raise Refused(
+            f"{path}: is of {record['external']['file']}, not of {cell.external.files[seed]}; delete it to remake"
+        )
     if metrics["run_digest"] != record["record_digest"]:
         raise Refused(f"{scored}: was made from another run.json than the one beside it; delete it to remake")
     if metrics["predictions_sha256"] != record["files"].get("predictions.npz"):

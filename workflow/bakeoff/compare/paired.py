@@ -34,7 +34,9 @@ TINY = 1e-100
 # What sums of the same numbers in another order may differ by, relative.
 ROUNDING = 1e-12
 
-Status = Literal["ok", "zero_variance", "identical", "identical_seeds", "unpaired", "two_seeds", "one_seed", "no_pairs"]
+Status = Literal[
+    "ok", "zero_variance", "identical", "identical_seeds", "unpaired", "two_seeds", "one_seed", "one_run", "no_pairs"
+]
 Method = Literal["paired_t", "nadeau_bengio", "sign_flip", "welch", "identical"]
 
 
@@ -154,9 +156,9 @@ def compare(
     if shared:
         a, b = (np.array([side[seed] for seed in shared], dtype=float) for side in (candidate, baseline))
         return _paired(a, b, shared, rng, n_resamples, overlap)
-    if min(len(candidate), len(baseline)) < 2:
-        return Difference("no_pairs")
     a, b = (np.array([side[seed] for seed in sorted(side)], dtype=float) for side in (candidate, baseline))
+    if min(a.size, b.size) < 2:
+        return Difference("one_run", diff=float(a.mean() - b.mean())) if a.size and b.size else Difference("no_pairs")
     return welch(a, b)
 
 

@@ -76,6 +76,9 @@ ENGLISH = Language(
         "one_seed": "At the only seed of both, the {m} of {c} is {by} {how} than that of {b}; one seed cannot say what "
         "another would give.",
         "images_only": "For these two trained models the 95% interval over test images is {test}.",
+        "one_run": "The {m} of {c} is {by} {how} than that of {b}, but one of them has a single run, and nothing pairs "
+        "it: that cannot say what another run would give.",
+        "images_runs": "For the trained models at hand the 95% interval over test images is {test}.",
         "too_few": "Over {few} seeds the {m} of {c} is {by} {how} than that of {b} {interval}, but so few seeds "
         "allow no test.",
         "identical": "{c} and {b} have the same {m} at all {n} seeds, which leaves no difference to test.",
@@ -189,6 +192,9 @@ JAPANESE = Language(
         "one_seed": "共通する唯一のシードでは、{c}の{m}は{b}より{by}{how}。ただし、"
         "シード1個では別のシードでの結果については何も言えない。",
         "images_only": "この2つの学習済みモデルに限れば、テスト画像の偶然だけを考えた結果は{test}である。",
+        "one_run": "{c}の{m}は{b}より{by}{how}。ただし、一方は1回の実行しかなく対応もないため、"
+        "別の実行での結果については何も言えない。",
+        "images_runs": "手元の学習済みモデルに限れば、テスト画像の偶然だけを考えた結果は{test}である。",
         "too_few": "シード{few}個の平均では、{c}の{m}は{b}より{by}{how}（{interval}）。ただし、"
         "シードが少なすぎるため検定はできない。",
         "identical": "{c}と{b}の{m}は{n}個のシードすべてで一致しており、検定すべき差がない。",

@@ -30,6 +30,7 @@ class Profile:
     times, `anchor_ms` is the time of the net that all profiles of a study measure beside their own.
     `latency_blocks` are the medians of 20 stretches of its requests, in order; none where no single time is known.
     `latency_samples` are the times themselves, in ms, in order.
+    `published` says who published the costs of what was not measured here: nothing is made of such times.
     """
 
     asked: str
@@ -66,6 +67,7 @@ class Profile:
     joules_per_image: float | None = None
     energy_reason: str | None = None
     anchor_ms: float | None = None
+    published: str | None = None
     marks: tuple[str, ...] = ()
     latency_blocks: tuple[float, ...] = field(default=(), repr=False)
     latency_samples: FloatArray | None = field(default=None, repr=False, compare=False)
@@ -78,8 +80,10 @@ def read_all(inputs: CompareInput, results: Path) -> dict[str, Profile]:
     return {ref.name: _read(results, cell, ref, inputs.partial) for cell in inputs.cells for ref in cell.profiles}
 
 
-def hardware(record: Json) -> str:
-    """The machine that a run or a profile computed on, as far as it matters for times."""
+def hardware(record: Json) -> str | None:
+    """The machine that a run or a profile computed on, as far as it matters for times; None for one made elsewhere."""
+    if record["device"] is None:
+        return None
     if record["device"] == "cuda":
         return str(record["environment"].get("gpu") or "a GPU without a name")
     threads = record["threads"]
@@ -107,6 +111,7 @@ def _read(results: Path, cell: Cell, ref: ProfileRef, partial: bool) -> Profile:
         memory_reason=_memory_reason(record["memory"] or {}),
         energy_reason=_part(record["energy"], "reason"),
         anchor_ms=_anchor(record["anchor"]),
+        published=record.get("published"),
         marks=tuple(record["marks"]),
         latency_blocks=_blocks(samples),
         latency_samples=np.array(samples, dtype=float),

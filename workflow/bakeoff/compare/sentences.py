@@ -45,6 +45,10 @@ class _Writer:
             yield self._compared("one_seed")
             if row["images_p"] is not None:
                 yield self._say("images_only", test=self._images_test())
+        elif row["status"] == "one_run":
+            yield self._compared("one_run")
+            if row["images_p"] is not None:
+                yield self._say("images_runs", test=self._images_test())
         elif row["verdict"] not in _VERDICTS:
             yield self._compared("too_few", few=row["n_pairs"] or min(row["n_ok"], row["n_base"]))
         else:

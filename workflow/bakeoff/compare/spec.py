@@ -142,6 +142,16 @@ class ProbeRef(_Settings):
     """None where the study asks for none."""
 
 
+class Elsewhere(_Settings):
+    """Of runs made from predictions of others: the file of each seed, who made them, and whether their seeds pair with
+    the study's.
+    """
+
+    files: dict[int, str]
+    source: Name | None = None
+    paired: bool = False
+
+
 class Place(_Settings):
     """One square of the grid and the seeds it is repeated with: all that the statistics need to know of it.
 
@@ -157,6 +167,8 @@ class Place(_Settings):
     profiles: tuple[ProfileRef, ...] = ()
     combined: bool = False
     """Made from other cells' runs: a candidate like any other, but no level of the model in a factorial view."""
+    external: Elsewhere | None = None
+    """Made elsewhere: a candidate among models, at every augmentation and recipe the same, so no level of these."""
 
     @property
     def key(self) -> tuple[str, str, str, str]:

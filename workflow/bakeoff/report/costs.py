@@ -19,6 +19,8 @@ DISTURBED = "§"
 DISTURBED_MEANS = "measured under disturbance"
 MISCOUNTED = "¶"
 MISCOUNTED_MEANS = "the two counters of MACs differ"
+PUBLISHED = "¤"
+PUBLISHED_MEANS = "as published, not measured here"
 _TIMED = ("Latency", "Throughput")
 
 
@@ -27,6 +29,7 @@ def guide() -> list[tuple[str, str]]:
     return [
         (DISTURBED, f"{DISTURBED_MEANS}: by what is said below the table."),
         (MISCOUNTED, f"{MISCOUNTED_MEANS}: on what is said below the table."),
+        (PUBLISHED, f"{PUBLISHED_MEANS}: by whom is said below the table."),
     ]
 
 
@@ -55,7 +58,7 @@ def counted(title: str, key: str) -> Make:
 
         def text(row: Row) -> str:
             cost = known.get((row.dataset, str(row.model), next(iter(labels), "")))
-            mark = MISCOUNTED if key == "macs" and row.macs_note is not None else ""
+            mark = MISCOUNTED if key == "macs" and row.macs_note is not None else _published(cost)
             return _or_why(scaled(row.values.get(key), divisor, 4), cost, mark)
 
         return [Column(title, text, unit=prefix)]
@@ -67,7 +70,7 @@ def measured(title: str, key: str, unit: str, timed: bool = False) -> Make:
     """A number of each condition of the study; one of time is marked where it was disturbed."""
 
     def show(value: float | None, cost: Cost | None) -> str:
-        return _or_why(scaled(value, 1, 3), cost, DISTURBED if timed and cost and cost.marks else "")
+        return _or_why(scaled(value, 1, 3), cost, _doubt(cost) if timed else _published(cost))
 
     return _by_condition(title, key, unit, show)
 
@@ -109,11 +112,20 @@ def _or_why(text: str, cost: Cost | None, mark: str) -> str:
     """A number and its mark, or a dash and in words why there is none."""
     if text == NONE:
         return f"{NONE} ({cost.failure})" if cost and cost.failure else NONE
-    return f"{text} {mark}".rstrip()
+    return _marked(text, mark)
+
+
+def _published(cost: Cost | None) -> str:
+    return PUBLISHED if cost and cost.published else ""
+
+
+def _doubt(cost: Cost | None) -> str:
+    """The mark of a time."""
+    return DISTURBED if cost and cost.marks else _published(cost)
 
 
 def _time(cost: Cost, name: str) -> str:
-    return _or_why(scaled(getattr(cost, name), 1, 3), cost, DISTURBED if cost.marks else "")
+    return _or_why(scaled(getattr(cost, name), 1, 3), cost, _doubt(cost))
 
 
 def notes(results: Results, names: Names, rows: Sequence[Row], heads: Collection[str]) -> Iterator[str]:
@@ -124,6 +136,7 @@ def notes(results: Results, names: Names, rows: Sequence[Row], heads: Collection
     shown = [cost for cost in results.costs if (cost.dataset, cost.model) in models]
     if said:
         yield from _reasons(shown, results, names)
+        yield from _by_others(shown, results, names)
     if any(head.startswith(_TIMED) for head in heads):
         yield from _disturbances(shown, results, names)
     if "MACs" in heads:
@@ -160,6 +173,7 @@ def table(results: Results, names: Names) -> Table:
         *_reasons(results.costs, results, names),
         *_disturbances(results.costs, results, names),
         *_miscounts(results.costs, results, names),
+        *_by_others(results.costs, results, names),
         *(f"No memory for {text}." for text in _said(results.costs, lambda c: c.memory_reason, results, names)),
         *(f"No energy for {text}." for text in _said(results.costs, _without_energy, results, names)),
     )
@@ -172,7 +186,9 @@ def _columns(results: Results, names: Names) -> list[Column[Cost]]:
     )
 
     def number(title: str, name: str, unit: str, divisor: float = 1, digits: int = 3) -> Column[Cost]:
-        return Column(title, lambda cost: scaled(getattr(cost, name), divisor, digits), unit=unit)
+        return Column(
+            title, lambda cost: _marked(scaled(getattr(cost, name), divisor, digits), _published(cost)), unit=unit
+        )
 
     def time(title: str, name: str) -> Column[Cost]:
         return Column(title, lambda cost: _time(cost, name), unit="ms")
@@ -202,7 +218,11 @@ def _throughput(cost: Cost) -> str:
     text = significant(cost.throughput, 3)
     if cost.throughput_lo is not None and cost.throughput_hi is not None:
         text += f" ({significant(cost.throughput_lo, 3)} to {significant(cost.throughput_hi, 3)})"
-    return f"{text} {DISTURBED}" if cost.marks else text
+    return _marked(text, _doubt(cost))
+
+
+def _marked(text: str, mark: str) -> str:
+    return text if text == NONE else f"{text} {mark}".rstrip()
 
 
 def _training_memory(cost: Cost) -> str:
@@ -212,7 +232,7 @@ def _training_memory(cost: Cost) -> str:
 
 def _macs(cost: Cost, divisor: float) -> str:
     text = scaled(cost.macs, divisor, 4)
-    return f"{text} {MISCOUNTED}" if cost.macs_note is not None and text != NONE else text
+    return _marked(text, MISCOUNTED if cost.macs_note is not None else _published(cost))
 
 
 def _without_energy(cost: Cost) -> str | None:
@@ -244,6 +264,11 @@ def _disturbances(costs: Sequence[Cost], results: Results, names: Names) -> list
     timed = [cost for cost in costs if cost.latency_ms_p50 is not None]
     texts = _said(timed, lambda cost: "; ".join(cost.marks) or None, results, names)
     return [f"{DISTURBED} {DISTURBED_MEANS}, {text}." for text in texts]
+
+
+def _by_others(costs: Sequence[Cost], results: Results, names: Names) -> list[str]:
+    texts = _said(costs, lambda cost: cost.published, results, names, "")
+    return [f"{PUBLISHED} {PUBLISHED_MEANS}, {text}." for text in texts]
 
 
 def _miscounts(costs: Sequence[Cost], results: Results, names: Names) -> list[str]:

@@ -23,6 +23,7 @@ _WORDS = {
     "label_smoothing": "Label smoothing", "train_images": "Of the training images", "precision": "Numeric precision",
     "deterministic": "Deterministic", "recipe_digest": "Digest of the recipe", "weights": "Initial weights",
     "tuning_trials": "Tuning budget (trials)", "hardware": "Machine", "method": "Made from runs by",
+    "trained": "Trained",
 }  # fmt: skip
 _EQUAL = "equal"
 _DIGESTS = ("data_digest",)

@@ -182,6 +182,7 @@ class Cost:
     memory_reason: str | None
     joules_per_image: float | None
     energy_reason: str | None
+    published: str | None  # by whom, where nothing was measured here
     marks: list[str]
     hardware: str | None
     precision: str | None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from bakeoff.compare import jackknife
@@ -12,8 +11,9 @@ from bakeoff.compare.units import Known
 from bakeoff.errors import UserError
 from bakeoff.evaluate.metrics import METRICS
 from bakeoff.evaluate.predictions import Predictions
-from bakeoff.score.columns import Columns, FloatArray, IntArray
-from bakeoff.score.task import Measured, Options, Task, probabilities
+from bakeoff.score import classes
+from bakeoff.score.columns import Columns, IntArray
+from bakeoff.score.task import Measured, Options, Task
 
 OF_ANSWERS: tuple[str, ...] = (
     "accuracy", "balanced_accuracy", "macro_precision", "macro_recall", "macro_f1", "micro_precision", "micro_recall",
@@ -30,14 +30,14 @@ def known(name: str) -> Known:
 
 def measure(columns: Columns, options: Options) -> Measured:
     """All metrics that the columns allow: those of probabilities with `logits` or `probabilities`, else of answers."""
-    logits = _logits(columns)
+    logits = classes.logits(columns)
     if logits is None:
         columns.need("y_pred")
         names, (y_true, answers) = OF_ANSWERS, _classes(columns)
         predictions = Predictions(y_true, np.eye(int(max(y_true.max(), answers.max())) + 1)[answers])
     else:
         names = tuple(name for name in METRICS if name not in _OF_TRAINING)
-        predictions = Predictions(_numbered(columns, logits.shape[1]), logits)
+        predictions = Predictions(classes.numbered(columns, "y_true", logits.shape[1]), logits)
     found = {name: METRICS[name].measure(predictions) for name in names}
     per_row = dict(jackknife.of_answers(predictions.y_true, predictions.y_pred))
     if logits is not None:
@@ -55,25 +55,6 @@ def measure(columns: Columns, options: Options) -> Measured:
 def labels(columns: Columns) -> IntArray:
     """The true class of each row [N], in any numbering."""
     return np.unique(columns.texts("y_true").astype(str), return_inverse=True)[1].astype(np.int64)
-
-
-def _logits(columns: Columns) -> FloatArray | None:
-    if "logits" in columns:
-        return columns.matrix("logits")
-    if "probabilities" not in columns:
-        return None
-    proba = probabilities(columns)
-    # A probability of 0 has no logarithm: the smallest that float64 has, which a wrong answer pays 708 nats for.
-    logarithms: FloatArray = np.log(np.maximum(proba, np.finfo(np.float64).tiny))
-    return logarithms
-
-
-def _numbered(columns: Columns, classes: int) -> IntArray:
-    """True classes 0..C-1 [N], as the scores are numbered."""
-    y_true = columns.numbers("y_true")
-    wrong: npt.NDArray[np.bool_] = (y_true != np.rint(y_true)) | (y_true < 0) | (y_true >= classes)
-    columns.refuse(wrong, "y_true", f"{{}} is no class of 0 to {classes - 1}, as the scores are numbered")
-    return y_true.astype(np.int64)
 
 
 def _classes(columns: Columns) -> tuple[IntArray, IntArray]:

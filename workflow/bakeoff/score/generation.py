@@ -7,8 +7,9 @@ from scipy import linalg
 
 from bakeoff.compare.units import Known
 from bakeoff.errors import UserError
+from bakeoff.score.classes import probabilities
 from bakeoff.score.columns import Columns, FloatArray
-from bakeoff.score.task import Measured, Options, Task, probabilities
+from bakeoff.score.task import Measured, Options, Task
 
 
 def known(name: str) -> Known:

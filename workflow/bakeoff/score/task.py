@@ -11,9 +11,6 @@ import numpy.typing as npt
 from bakeoff.compare.units import Known
 from bakeoff.score.columns import Columns, FloatArray, IntArray
 
-SUM = 1e-2
-"""What probabilities of a row may sum to besides 1: files have few decimals."""
-
 
 @dataclass(frozen=True)
 class Options:
@@ -64,14 +61,6 @@ class Task:
     aligned: bool = True
     notes: tuple[str, ...] = ()
     """What a reader must know of the numbers."""
-
-
-def probabilities(columns: Columns) -> FloatArray:
-    """The column `probabilities` [N, C]. Raises UserError for a row that has none."""
-    proba = columns.matrix("probabilities")
-    columns.refuse((proba < 0).any(axis=1), "probabilities", "one is below 0; are these logits?")
-    columns.refuse(abs(proba.sum(axis=1) - 1) > SUM, "probabilities", "they do not sum to 1; are these logits?")
-    return proba
 
 
 def pseudo_values(whole: float, without: FloatArray) -> FloatArray:
