@@ -232,6 +232,8 @@ def test_they_stand_beside_all_of_ours_and_nothing_pairs_them(here: Path) -> Non
     assert grid.report_spec["labels"] == {"theirs": "Theirs"}
     assert len(set(grid.profiles()) - set(plain.profiles())) == 3
     json.dumps(grid.compare_spec())
+    with pytest.raises(UserError, match="stand in this folder, not in the storage"):
+        grid.check_carried()
 
 
 def test_they_are_no_level_of_an_augmentation_or_recipe() -> None:

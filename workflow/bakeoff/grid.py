@@ -150,6 +150,11 @@ class Grid(Datasets):
                 "--default-storage-provider: weights after each epoch are no outputs of a rule, so no storage carries"
                 " them; set train.keep to best, or leave out the storage"
             )
+        if self.external:
+            raise UserError(
+                f"--default-storage-provider: predictions of external models ({next(iter(self.study.external))}, ...)"
+                " stand in this folder, not in the storage; leave them out, or the storage"
+            )
         for what, asked in (("probes", self.probes()), ("runs made from others", self.combined)):
             if asked:
                 raise UserError(

@@ -10,7 +10,7 @@ from bakeoff.external.spec import CostSpec, Published
 from bakeoff.provenance import Json, environment, validated, write_record
 
 FAILURE = "made elsewhere"
-REASON = "its predictions were made elsewhere, so there is nothing to measure here"
+REASON = "nothing is measured of predictions that were made elsewhere"
 _UNKNOWN = (
     "threads", "precision", "backend", "channels_last", "trainable_params", "activations", "macs_fvcore", "macs_note",
     "difference", "prepare_seconds", "peak_memory_mb", "best_batch_memory_mb", "train_memory_mb", "train_batch_size",

@@ -49,8 +49,8 @@ def run(spec: Mapping[str, Any], names: Json, predictions: Path, data: Path, out
     manifest = read_record(data / "manifest.json", "data", spec=spec_digest(job.dataset))
     _, labels, ids = arrays.files(data, "test")
     check_files(data / "manifest.json", manifest, labels.name, ids.name)
-    loaded = (np.load(file, allow_pickle=False) for file in (ids, labels))
-    images = _Images(names["dataset"], *loaded, manifest["class_names"])
+    loaded = [np.load(file, allow_pickle=False) for file in (ids, labels)]
+    images = _Images(names["dataset"], loaded[0], loaded[1], manifest["class_names"])
     given = contents(predictions)
     columns = _in_order(read(given, str(predictions), (ID, TRUTH, "y_pred"), ("logits", "probabilities")), images)
     scores = _scores(columns, images)

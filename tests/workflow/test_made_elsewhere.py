@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from checkout import Checkout
+
+from bakeoff import plan
+from bakeoff.grid import Grid
+from bakeoff.study import load
 
 NAME = "theirs"
 FILES = ["given/a.npz", "given/b.csv"]
@@ -34,7 +39,9 @@ def metrics(checkout: Checkout, model: str) -> list[Any]:
     return [json.loads(path.read_text())["metrics"] for path in sorted(files, key=lambda path: path.parent.name)]
 
 
-def test_a_run_given_back_is_the_run_and_an_edit_reruns_its_rows(done: Checkout) -> None:
+def test_a_run_given_back_is_the_run_and_an_edit_reruns_its_rows(
+    done: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (done.folder / "given").mkdir()
     ours = sorted(done.find("runs/digits/lenet5/standard/*/seed*/predictions.npz"))
     shutil.copy(ours[0], done.folder / FILES[0])
@@ -77,6 +84,9 @@ def test_a_run_given_back_is_the_run_and_an_edit_reruns_its_rows(done: Checkout)
     (done.folder / FILES[1]).write_text(text + "\n")
     edited = Counter({f"{rule} {NAME} 1001": 1 for rule in ("external", "evaluate")})
     assert done.snakemake(study, "--dry-run").jobs == edited + Counter({"compare": 1, "report": 1})
+    monkeypatch.chdir(done.folder)
+    items = [item for item in plan.examine(Grid(load(study))) if item.step in ("train", "external")]
+    assert [item.reason for item in items if item.reason] == ["given/b.csv changed"]
 
     (done.folder / FILES[1]).write_text(text.replace("logit_0", "logit_7", 1))
     outcome = done.snakemake(study)
