@@ -17,7 +17,7 @@ from grid_fixture import grid as scores_grid
 from tiny import CODE, DIGITS
 
 from bakeoff.compare import grid as compare_grid
-from bakeoff.compare import paired
+from bakeoff.compare import paired, resampling
 from bakeoff.compare.spec import Comparison, Elsewhere
 from bakeoff.errors import UserError
 from bakeoff.evaluate import step as evaluate
@@ -249,6 +249,21 @@ def test_they_are_no_level_of_an_augmentation_or_recipe() -> None:
 def test_a_single_run_that_nothing_pairs_has_a_difference_and_no_test() -> None:
     found = paired.compare({1000: 0.93}, {0: 0.90, 1: 0.92}, np.random.default_rng(0), 100)
     assert (found.status, found.diff, found.p_used, found.seeds) == ("one_run", pytest.approx(0.02), None, ())
+
+
+def test_models_that_no_seed_connects_are_drawn_by_themselves() -> None:
+    ours = {seed: seed / 10 for seed in range(5)}
+    theirs = {1000 + seed: seed / 10 for seed in range(5)}
+    scores = {"a": ours, "b": {0: 0.5, 4: 0.7}, "c": theirs, "single": {2000: 0.9}}
+    found = resampling.draw(scores, None, np.random.default_rng(0), 4000)
+    drawn = dict(zip(found.names, found.means, strict=True))
+    assert np.ptp(drawn["single"]) == 0  # there in every draw
+    assert np.isfinite(drawn["a"]).all()
+    assert np.isnan(drawn["b"]).any()  # of a's seeds, as before
+    assert abs(np.corrcoef(drawn["a"], drawn["c"])[0, 1]) < 0.1
+    assert drawn["a"].std() == pytest.approx(np.std(list(ours.values())) / np.sqrt(5), rel=0.05)
+    alone = resampling.draw({"a": ours}, None, np.random.default_rng(0), 4000)
+    assert alone.means.shape[1] == 3125
 
 
 def test_costs_have_the_keys_of_a_measured_profile(tmp_path: Path) -> None:

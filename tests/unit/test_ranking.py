@@ -83,8 +83,9 @@ def test_a_test_set_of_two_images_may_not_be_drawn_at_all():
 
 
 def test_models_with_other_seeds_are_drawn_from_all():
-    draws = draw({"a": {0: 1.0, 1: 2.0}, "b": {2: 3.0}, "c": {}}, None, RNG(0), 27)
-    assert (draws.names, draws.seeds) == (("a", "b"), (0, 1, 2))
+    """Where another model connects their seeds; those that nothing connects: test_external.py."""
+    draws = draw({"a": {0: 1.0, 1: 2.0}, "b": {2: 3.0}, "c": {}, "d": {0: 1.0, 2: 1.0}}, None, RNG(0), 27)
+    assert (draws.names, draws.seeds) == (("a", "b", "d"), (0, 1, 2))
     assert np.isnan(draws.means[1]).sum() == 8  # of 27 draws those without seed 2
     assert set(draws.means[1][np.isfinite(draws.means[1])]) == {3.0}
 

@@ -7,7 +7,7 @@ bootstrap, at few seeds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -56,17 +56,37 @@ def draw(
 ) -> Draws:
     """About `n_resamples` draws of the models that have scores, sorted by name.
 
-    Seeds are drawn from all that any model has; a model's mean is over those of the draw that it has. `by_image` is
-    what each image does to a score, by seed [S, N], seeds in order; without it the images stay as they are.
+    Seeds are drawn from all that any model has; a model's mean is over those of the draw that it has. Models that no
+    seed connects are drawn by themselves, so that none is without a seed for the others' sake. `by_image` is what each
+    image does to a score, by seed [S, N], seeds in order; without it the images stay as they are.
     """
     names = tuple(sorted(name for name in scores if scores[name]))
-    seeds = tuple(sorted({seed for name in names for seed in scores[name]}))
-    times = _seed_draws(len(seeds), rng, n_resamples)
+    groups = _connected(scores[name] for name in names)
+    seeds = tuple(seed for group in groups for seed in group)
+    if len(groups) > 1:  # not each by all its draws in order, which would pair them
+        times = np.concatenate([_random_draws(len(group), rng, n_resamples) for group in groups])
+    else:
+        times = _seed_draws(len(seeds), rng, n_resamples)
     chosen = {name: scores[name] for name in names}
     if by_image is None or not names:
         return Draws(names, seeds, times, _means(chosen, seeds, times), images=False)
     runs = _exact(np.concatenate([by_image[name] for name in names]))
     return Draws(names, seeds, times, _means(chosen, seeds, times, runs, rng), images=True)
+
+
+def _connected(models: Iterable[Iterable[int]]) -> list[list[int]]:
+    """The seeds of all models in groups that share none with each other's models, in order."""
+    groups: list[set[int]] = []
+    for model in models:
+        seeds = set(model)
+        seeds |= {seed for group in groups if group & seeds for seed in group}
+        groups = [*(group for group in groups if not group & seeds), seeds]
+    return sorted(map(sorted, groups))
+
+
+def _random_draws(n: int, rng: np.random.Generator, n_resamples: int) -> FloatArray:
+    """How often each of `n` seeds is in each of so many draws: [n, B]."""
+    return rng.multinomial(n, np.full(n, 1 / n), size=n_resamples).T.astype(float)
 
 
 def _seed_draws(n: int, rng: np.random.Generator, n_resamples: int) -> FloatArray:
@@ -75,8 +95,7 @@ def _seed_draws(n: int, rng: np.random.Generator, n_resamples: int) -> FloatArra
     All n^n draws that there are, equally often, where they are no more than is asked for: 3125 at five seeds.
     """
     if n == 0 or n**n > n_resamples:
-        times = rng.multinomial(n, np.full(n, 1 / n), size=n_resamples).T if n else np.zeros((0, n_resamples))
-        return times.astype(float)
+        return _random_draws(n, rng, n_resamples) if n else np.zeros((0, n_resamples))
     drawn = np.array(list(product(range(n), repeat=n)))
     every = np.array([(drawn == seed).sum(axis=1) for seed in range(n)], dtype=float)
     return np.tile(every, round(n_resamples / len(drawn)))
