@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -40,8 +41,9 @@ def data_amount(results: Results, names: Names, look: Look) -> Figure:
     several = len({cell.augmentation for cell in results.cells}) > 1
     for ax, ((dataset, augmentation), lines) in zip(axes, shown, strict=False):
         amounts = [cell.n_train for series in lines for cell in series if cell.n_train]
-        # Intervals of as many images stand side by side, within a twelfth of the axis.
-        step = (max(amounts) / min(amounts)) ** (1 / (12 * len(lines)))
+        # Intervals of as many images stand side by side, within a twelfth of the axis and half of the way to the next.
+        next_to = min(b / a for a, b in pairwise(sorted(set(amounts))))
+        step = min((max(amounts) / min(amounts)) ** (1 / 12), next_to ** (1 / 2)) ** (1 / len(lines))
         for i, series in enumerate(lines):
             _line(ax, series, results, looks[_key(series)], step ** (i - (len(lines) - 1) / 2))
         ax.set_title(short(names(dataset), 24) + (f", {short(names(augmentation), 16)}" if several else ""))
