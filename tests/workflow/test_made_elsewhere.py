@@ -72,6 +72,7 @@ def test_a_run_given_back_is_the_run_and_an_edit_reruns_its_rows(
     assert [f"note: {NAME}: its runs are paired with no seed of ours"] == [
         text for text in body["warnings"] if "its runs are" in text
     ]
+    assert not [text for text in body["warnings"] if "of 3 latencies" in text or "no cost" in text]
     timed = [entry for entry in body["frontiers"] if entry["cost"] == "latency_ms_p50"]
     assert timed
     assert NAME not in [point["candidate"] for entry in timed for point in entry["points"]]

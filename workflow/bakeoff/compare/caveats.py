@@ -116,7 +116,7 @@ def _backend_warnings(loaded: Loaded) -> Iterator[str]:
 
 def _cost_warnings(loaded: Loaded, costs: Sequence[Json]) -> Iterator[str]:
     yield from _lacks(costs)
-    timed = [profile for profile in loaded.profiles.values() if profile.latency_ms_p50 is not None]
+    timed = [p for p in loaded.profiles.values() if p.latency_ms_p50 is not None and not p.published]
     if disturbed := [profile for profile in timed if profile.marks]:
         yield f"{len(disturbed)} of {len(timed)} latencies were measured under disturbance: see marks in costs.csv"
 
@@ -128,7 +128,7 @@ def _lacks(costs: Sequence[Json]) -> Iterator[str]:
     """What has no cost and why, once for all models and conditions that it is so for."""
     under: dict[tuple[str, str], list[str]] = {}
     for row in costs:
-        if row["reason"] is not None:
+        if row["reason"] is not None and not row["published"]:
             under.setdefault((row["failure"] or row["reason"], _place(row, costs)), []).append(row["condition"])
     places: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for (why, place), at in under.items():
