@@ -15,7 +15,8 @@ sys.path.append(str(Path(__file__).parents[1] / "unit"))  # made-up results
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
-@pytest.fixture(scope="session")
+# Not of the session: until playwright ends, its event loop runs in this thread, and no other can.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:

@@ -216,7 +216,7 @@ def test_verification_is_measured_beside_a_loop_that_finds_the_same(benchmark: B
     assert all(min(cycle.naive, cycle.scores, cycle.curve) > 0 for cycle in cycles)
     row = verification.whole(60, 6, 16, tmp_path)
     assert (row["pairs"], row["identities"]) == (60 * 59 // 2, 6)
-    assert 20 < row["peak_memory_mb"] < 2000
+    assert row["peak_memory_mb"] > 20  # counted from what this process holds: Linux begins a child's count there
     assert row["cpu_seconds"] > 0
     json.dumps(row, allow_nan=False)
 
