@@ -104,6 +104,10 @@ def test_the_images_are_what_info_promises(source: Source) -> None:
         found = pixels(images, info.size or 12)
         assert found.dtype == np.uint8
         assert found.shape == (len(images), info.channels, info.size or 12, info.size or 12)
+        if info.targets:
+            assert images.labels.dtype == np.float32
+            assert images.labels.shape == (len(images), info.outputs)
+            continue
         assert images.labels.dtype == np.int64
         assert set(np.unique(images.labels)) == set(range(info.classes))
     assert pixels(raw.train, info.size or 12).min() == 0
@@ -114,8 +118,11 @@ def test_the_images_are_what_info_promises(source: Source) -> None:
 def test_facts_are_fit_to_print(source: Source) -> None:
     info = registry.info(source.name, source.options, source.root)
     assert info.channels in (1, 3)
-    assert len(set(info.class_names)) == info.classes >= 2
-    for text in (info.title or source.name, info.origin, *info.class_names, registry.about(source.name)):
+    targets = [target.name for target in info.targets]
+    assert len(set(info.class_names)) == info.classes >= 2 or targets
+    assert bool(info.class_names) != bool(targets)
+    assert len(set(targets)) == len(targets)
+    for text in (info.title or source.name, info.origin, *info.class_names, *targets, registry.about(source.name)):
         assert text == text.strip() != ""
         assert text.isprintable()
 

@@ -14,7 +14,7 @@ from study_fixture import TINY, bakeoff, study
 
 from bakeoff import studyfile
 from bakeoff.commands import run
-from bakeoff.evaluate.metrics import METRICS
+from bakeoff.evaluate.spec import KNOWN
 from bakeoff.provenance import PACKAGE
 from bakeoff.study import json_schema, load
 
@@ -82,7 +82,7 @@ def test_plug_ins_are_listed_with_what_they_are(call: Call, command: str, names:
 
 def test_metrics_are_listed_with_their_direction(call: Call) -> None:
     lines = call("metrics").out.splitlines()
-    assert [line.split()[0] for line in lines] == list(METRICS)
+    assert [line.split()[0] for line in lines] == list(KNOWN)
     assert all("is better" in line for line in lines)
 
 

@@ -338,7 +338,7 @@ def test_a_damaged_archive_is_refused_in_one_line(tmp_path: Path) -> None:
 
 def test_a_record_without_what_a_run_has_is_refused(tmp_path: Path) -> None:
     write_run(tmp_path, facts={"class_names": []})
-    with pytest.raises(Refused, match=r"run\.json: class_names: "):
+    with pytest.raises(Refused, match=r"run\.json: has either class_names or targets"):
         run(SPEC, tmp_path, CODE)
 
 

@@ -120,6 +120,7 @@ COMMANDS = {
     "bakeoff.store",
     "bakeoff.study",
     "bakeoff.studyfile",
+    "bakeoff.tasks",
 }
 # What is not a step's own: the settings of all steps are read with the study, and arrays are how data meets training.
 ARRAYS = {"bakeoff.data", "bakeoff.data.arrays"}

@@ -67,7 +67,8 @@ def test_every_study_of_the_project_has_its_own_name() -> None:
 
 def test_the_studies_that_answer_questions_are_there() -> None:
     wanted = (
-        "squares architectures transfer augmentation schedules project fashion_mnist cifar10 imagefolder_imagenet paper"
+        "squares position architectures transfer augmentation schedules project fashion_mnist cifar10"
+        " imagefolder_imagenet paper"
     )
     assert {path.stem for path in SMALL} == set(wanted.split())
 

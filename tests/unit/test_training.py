@@ -27,11 +27,12 @@ from bakeoff.device import gpu_name, prepare_device
 from bakeoff.errors import UserError
 from bakeoff.models import registry
 from bakeoff.provenance import check_files, read_record
-from bakeoff.train import job, loop, progress
+from bakeoff.train import job, progress
 from bakeoff.train.feed import Normalise, Part, Streams
 from bakeoff.train.loop import Epoch, Outcome, predict, train
 from bakeoff.train.policies import none
 from bakeoff.train.spec import Recipe
+from bakeoff.train.update import Loss
 
 TrainRun = Callable[..., Path]
 LINEAR = {"optimizer": "sgd", "momentum": 0, "weight_decay": 0, "schedule": "constant", "warmup_epochs": 0}
@@ -94,7 +95,7 @@ def test_the_best_epochs_weights_are_kept(
     monkeypatch: pytest.MonkeyPatch, loss_and_accuracy: list[tuple[float, float]], best: int
 ) -> None:
     script = iter(loss_and_accuracy)
-    monkeypatch.setattr(loop, "assess", lambda *_: next(script))
+    monkeypatch.setattr(Loss, "assess", lambda *_: next(script))
     net, snapshots = linear(), []
     outcome = fit(net, report=lambda _: snapshots.append(weights(net)), epochs=len(loss_and_accuracy), lr=0.1)
     assert outcome.best == outcome.history[best - 1]
@@ -105,7 +106,7 @@ def test_the_best_epochs_weights_are_kept(
 
 def test_a_diverged_run_keeps_its_best_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     script = iter([(0.8, 0.7), (math.nan, 0.5)])
-    monkeypatch.setattr(loop, "assess", lambda *_: next(script))
+    monkeypatch.setattr(Loss, "assess", lambda *_: next(script))
     outcome = fit(linear(), epochs=5)
     assert outcome.diverged == "the validation loss of epoch 2 is not finite"
     assert len(outcome.history) == 2

@@ -82,11 +82,13 @@ def describe(manifest: Json) -> str:
 
 def _lines(manifest: Json, audit: Json) -> Iterator[str]:
     shape = f"{manifest['channels']}x{manifest['size']}x{manifest['size']}"
-    yield f"{manifest['title']}: {len(manifest['class_names'])} classes, images prepared as {shape}"
+    names = [each["name"] for each in manifest.get("targets", [])]
+    what = " and ".join(names) or f"{len(manifest['class_names'])} classes"
+    yield f"{manifest['title']}: {what}, images prepared as {shape}"
     for part, name in _NAMES.items():
         counts, ratio = audit["class_counts"][part], audit["imbalance"][part]
         yield (
-            f"  {name:<12}{sum(counts):>9,} images, {_range(counts)} a class"
+            f"  {name:<12}{sum(counts):>9,} images{'' if names else f', {_range(counts)} a class'}"
             f"{'' if ratio is None else f', largest to smallest {ratio:.2f}'}"
         )
     near = audit["near"]["found"]

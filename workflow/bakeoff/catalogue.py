@@ -111,18 +111,20 @@ def _examples(dataset: str, data_root: Path, n: int) -> Examples:
 
     options = registry.complete(dataset, {})
     info, raw = registry.info(dataset, options, data_root), registry.load(dataset, options, data_root)
-    rows = np.unique(raw.train.labels, return_index=True)[1][:n].astype(np.int64)
+    rows = np.unique(raw.train.labels, axis=0, return_index=True)[1][:n].astype(np.int64)
     pixels = raw.train.pixels
     images = pixels[rows] if isinstance(pixels, np.ndarray) else pixels.take(rows, info.size or 64, 1)
     return Examples(torch.from_numpy(np.ascontiguousarray(images)), info.flip)
 
 
 def metrics(search: Search = "", filter: Filter = "") -> None:
-    """List the metrics that are worked out for every run: what each is, its unit and range, who defined it."""
-    from bakeoff.evaluate.metrics import METRICS
+    """List the metrics that are worked out for every run, last those of a regression: what each is, its unit and range,
+    who defined it.
+    """
+    from bakeoff.evaluate.spec import KNOWN
 
-    for name in _found("metrics", METRICS, filter or search):
-        metric = METRICS[name]
+    for name in _found("metrics", KNOWN, filter or search):
+        metric = KNOWN[name]
         better = "higher" if metric.direction == "max" else "lower"
         low, high = (f"{end:g}" if end is not None else "infinity" for end in metric.range)
         _line(name, f"{metric.unit}, {low} to {high}, {better} is better; {metric.about} [{metric.source}]")

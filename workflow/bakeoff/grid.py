@@ -234,7 +234,7 @@ class Grid(Datasets):
             {
                 "model": self._model_spec(model),
                 "input": [info.channels, size, size],
-                "classes": info.classes,
+                "classes": info.outputs,
                 "training": self._training_step if condition.backend == "eager" else None,
                 **condition.model_dump(),
                 **settings.effort(),

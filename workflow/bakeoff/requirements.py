@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 
 from bakeoff.compare.requirement import COST_COLUMNS, MEASURED, Requirement, condition_of
 from bakeoff.compare.spec import Requirements
-from bakeoff.evaluate.metrics import METRICS
+from bakeoff.evaluate.spec import KNOWN
 from bakeoff.problems import Problem, nearest
 from bakeoff.studyfile import KeyPath
 
@@ -40,9 +40,9 @@ def _problem(wanted: Requirement, evaluated: Collection[str], conditions: Collec
     if name not in columns:
         meant = _ELSEWHERE.get(name)
         hint = f"did you mean {meant}?" if meant in columns else nearest(name, columns, "the columns are")
-        why = "is a metric that this study does not evaluate" if name in METRICS else "is neither a metric nor a cost"
+        why = "is a metric that this study does not evaluate" if name in KNOWN else "is neither a metric nor a cost"
         return f"{name} {why}; {hint}"
-    metric = METRICS[name] if name in evaluated else None
+    metric = KNOWN[name] if name in evaluated else None
     if wanted.at_least != (metric.direction == "max" if metric else name == "throughput"):
         better, op = ("<", "smaller") if wanted.at_least else (">", "larger")
         return f"{name} is better when it is {op}; write {better} or {better}="

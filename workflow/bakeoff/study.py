@@ -20,8 +20,9 @@ from pydantic import (
     ValidationError,
 )
 
-from bakeoff import requirements, scale, store, studyfile
+from bakeoff import requirements, scale, store, studyfile, tasks
 from bakeoff.compare.spec import CompareSettings, Comparison, Expression, Reference, Requirements
+from bakeoff.data.source import Info
 from bakeoff.entries import (
     Augmentation,
     AugmentationEntry,
@@ -35,8 +36,7 @@ from bakeoff.entries import (
     Several,
 )
 from bakeoff.errors import UserError
-from bakeoff.evaluate.metrics import METRICS
-from bakeoff.evaluate.spec import EvaluateSettings
+from bakeoff.evaluate.spec import KNOWN, EvaluateSettings
 from bakeoff.external.spec import External
 from bakeoff.external.spec import problem as problem_of_file
 from bakeoff.layout import RESERVED
@@ -148,7 +148,10 @@ def check(document: Document) -> Study:
             parts[key] = _adapter(key).validate_json(json.dumps(data[key]), strict=True)
         except ValidationError as error:
             problems += explain(error, key, data[key], partial(_keys_at, field.annotation))
-    problems += _source_problems(parts)
+    infos: dict[str, Info] = {}
+    problems += _source_problems(parts, infos)
+    tasks.lay_defaults(data, parts, infos)
+    problems += tasks.problems(parts, infos)
     problems += _recipe_problems(parts)
     problems += _weights_problems(parts)
     if parts.get("results_store") and (text := store.problem(parts["results_store"])):
@@ -197,14 +200,16 @@ def _unknown_keys(data: Mapping[str, Any]) -> Iterator[Problem]:
             yield (key,), f"no such key; {nearest(key, known, 'the keys are')}"
 
 
-def _source_problems(parts: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with the data sets that only their files, or several options together, tell."""
+def _source_problems(parts: Mapping[str, Any], infos: dict[str, Info]) -> Iterator[Problem]:
+    """What is wrong with the data sets that only their files, or several options together, tell. The facts of those
+    that can be told go into `infos`, by name.
+    """
     if "datasets" not in parts or "data_root" not in parts:
         return
     entries: list[DatasetEntry] = parts["datasets"]
     for i, entry in enumerate(entries):
         try:
-            info = entry.info(Path(parts["data_root"]))
+            info = infos[entry.name] = entry.info(Path(parts["data_root"]))
         except UserError as error:
             yield ("datasets", i), str(error)
             continue
@@ -357,9 +362,9 @@ def _reference_problems(parts: Mapping[str, Any], axes: Mapping[str, list[Any]])
         metric = reference.metric or (parts["compare"].metric if "compare" in parts else "")
         if "evaluate" in parts and reference.metric:
             yield from _unless_known(("reference", i, "metric"), "metric", metric, list(parts["evaluate"].metrics))
-        lo, hi = METRICS[metric].range if metric in METRICS else (-math.inf, None)
+        lo, hi = KNOWN[metric].range if metric in KNOWN else (-math.inf, None)
         if not lo <= reference.value <= (math.inf if hi is None else hi):
-            hint = "; 94.9 % is written 0.949" if METRICS[metric].unit == "fraction" else ""
+            hint = "; 94.9 % is written 0.949" if KNOWN[metric].unit == "fraction" else ""
             yield ("reference", i, "value"), f"{reference.value:g} is out of the range of {metric}{hint}"
     if len(axes) == 5 and "exclude" in parts:
         yield from _vain_references(parts, axes)

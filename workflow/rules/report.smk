@@ -21,6 +21,7 @@ FIGURES = {
     "confusion_difference": "Confusions, candidate minus baseline",
     "per_class": "Recall of each class, candidate minus baseline",
     "errors": "The worst errors",
+    "outputs": "Predicted against true",
     "roc": "ROC curves",
     "pr": "Precision against recall",
     "thresholds": "Accuracy against the threshold",

@@ -13,6 +13,7 @@ from typing import Any
 from bakeoff.audit import verdict
 from bakeoff.audit.counts import Watch, audit, unwatched
 from bakeoff.audit.spec import AuditSettings
+from bakeoff.audit.targets import numbered, without_classes
 from bakeoff.data import arrays
 from bakeoff.data.arrays import PARTS
 from bakeoff.provenance import Json, check_files, environment, read_record, validated, write_record
@@ -48,8 +49,13 @@ def of_folder(data: Path, near: bool, watch: Watch = unwatched) -> Json:
     """What there is to say of the images prepared in a folder, in numbers and in sentences."""
     manifest = read_record(data / "manifest.json", "data")
     splits = {part: arrays.load(data, part) for part in PARTS}
-    classes = manifest["class_names"]
-    found = audit(splits, len(classes), manifest["left_out"], look_for_near=near, watch=watch)
+    if manifest.get("targets"):
+        splits, classes = numbered(splits, [each["name"] for each in manifest["targets"]])
+        found = audit(splits, len(classes), manifest["left_out"], look_for_near=near, watch=watch)
+        found |= without_classes(splits)
+    else:
+        classes = manifest["class_names"]
+        found = audit(splits, len(classes), manifest["left_out"], look_for_near=near, watch=watch)
     return verdict.with_verdict(found, classes, _names(data, manifest))
 
 

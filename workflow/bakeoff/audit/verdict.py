@@ -55,7 +55,8 @@ def _faults(audit: Json, class_names: Sequence[str], name: Name) -> Iterator[str
     conflicts = audit["conflicts"]
     if n := conflicts["contents"]:
         pairs = [_disputed(pair, class_names, name) for pair in conflicts["listed"]]
-        yield f"{_images(n)} {_be(n)} there more than once, as different classes: {_few(pairs, n)}"
+        how = "with different targets" if audit.get("of") == "targets" else "as different classes"
+        yield f"{_images(n)} {_be(n)} there more than once, {how}: {_few(pairs, n)}"
     constant = audit["constant"]
     if n := constant["count"]:
         yield f"{_images(n)} {_be(n)} of one colour throughout: {_few([name(i) for i in constant['listed']], n)}"

@@ -240,7 +240,7 @@ def data(grid: Grid) -> Iterator[Check]:
         except UserError as error:
             yield Check(f"Data {entry.name}", "problem", str(error), "see docs/datasets.md")
         else:
-            found = f"not prepared yet; {info.classes} classes, from {info.origin or entry.source}"
+            found = f"not prepared yet; {info.predicts}, from {info.origin or entry.source}"
             yield Check(f"Data {entry.name}", "ok", found)
 
 

@@ -8,7 +8,7 @@ from bakeoff.compare.spec import Cell, CompareInput
 from bakeoff.errors import Refused
 from bakeoff.provenance import Json, read_record
 
-_FACTS = ("title", "origin", "channels", "size", "class_names", "counts")
+_FACTS = ("title", "origin", "channels", "size", "class_names", "targets", "counts")
 
 
 def audits(inputs: CompareInput, results: Path) -> list[Json]:

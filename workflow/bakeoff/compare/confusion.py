@@ -16,10 +16,10 @@ def confusion(inputs: CompareInput, loaded: Loaded) -> list[Json]:
     """
     found: list[Json] = []
     for cell in inputs.cells:
-        runs = loaded.done(cell)
-        if not runs:
+        runs, evaluated = loaded.done(cell), loaded.evaluated(cell)
+        if not evaluated:
             continue
-        counts = np.mean([outcome.confusion for outcome in loaded.evaluated(cell).values()], axis=0)
+        counts = np.mean([outcome.confusion for outcome in evaluated.values()], axis=0)
         rates = [[n / sum(row) for n in row] if sum(row) else [None] * len(row) for row in counts.tolist()]
         found.append(
             {

@@ -15,7 +15,7 @@ def curves(inputs: CompareInput, loaded: Loaded) -> pd.DataFrame:
     """The rows of curves.csv: `n` runs that ended well reached this epoch; std (ddof 1) is missing at n = 1."""
     found = [pd.DataFrame(columns=list(COLUMNS))]
     for cell in inputs.cells:
-        histories = [outcome.history for outcome in loaded.evaluated(cell).values()]
+        histories = [outcome.history for outcome in loaded.recorded(cell).values()]
         if not histories:
             continue
         by_epoch = pd.concat(histories).groupby("epoch")

@@ -14,11 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from bakeoff.compare import aggregate, classes, mistakes, pictures
-from bakeoff.compare.load import Loaded
+from bakeoff.compare.load import Loaded, Predicted
 from bakeoff.compare.spec import AXES, Cell, CompareInput
 from bakeoff.provenance import Json, whole
 
 GAP = "overfitting_gap"
+SHOWN = 500
+"""Images of a regression that a figure shows; with more of them its points hide each other."""
 
 
 def diagnostics(inputs: CompareInput, loaded: Loaded) -> Json:
@@ -41,6 +43,20 @@ def _cell(cell: Cell, loaded: Loaded) -> Json:
         "overfitting_gap": aggregate.mean_and_std(gaps),
         "thresholds": aggregate.thresholds([part["thresholds"] for part in details]),
         "worst": mistakes.worst(cell, loaded),
+        "outputs": _outputs(cell, loaded),
+    }
+
+
+def _outputs(cell: Cell, loaded: Loaded) -> Json | None:
+    """Of a regression the targets, and what the first run that ended well says of the first test images."""
+    run = next(iter(loaded.done(cell)), None)
+    if run is None or not isinstance(run.outcome, Predicted):
+        return None
+    points = {"true": run.outcome.targets, "predicted": run.outcome.outputs}
+    return {
+        "targets": list(run.targets),
+        "seed": run.seed,
+        **{name: values[:SHOWN].T.astype(float).round(6).tolist() for name, values in points.items()},
     }
 
 

@@ -24,6 +24,8 @@ Float32Array = npt.NDArray[np.float32]
 # Ranking more probabilities than these, images times classes, takes longer than all other statistics of a run.
 MOST_RANKED = 1_000_000
 TOP = 5
+FLOOR = 1e-3
+"""What |target| counts as at least, of a relative error."""
 
 
 def of_answers(y_true: IntArray, predicted: IntArray) -> dict[str, Float32Array]:
@@ -68,6 +70,46 @@ def of_logits(
     if proba.size <= MOST_RANKED and classes > 1 and np.bincount(y_true, minlength=classes).min() > 1:
         found["auroc_ovr"] = np.mean([area_pseudovalues(proba[:, c], y_true == c) for c in range(classes)], axis=0)
     return {name: values.astype(np.float32) for name, values in found.items()}
+
+
+def of_outputs(
+    targets: npt.NDArray[np.floating[Any]], outputs: npt.NDArray[np.floating[Any]], floor: float = FLOOR
+) -> dict[str, FloatArray]:
+    """Pseudo-values [N] of the metrics of regression, by name, from finite targets and outputs [N, d].
+
+    Of a relative error |target| counts as `floor` at least. R2 is left out where a target does not vary without some
+    image; of a single image so is RMSE, which then is that image's error.
+    """
+    truth, n = targets.astype(np.float64), len(targets)
+    off = outputs.astype(np.float64) - truth
+    squared, absolute = off**2, np.abs(off)
+    found = {"mse": squared, "mae": absolute, "mape": absolute / np.maximum(np.abs(truth), floor)}
+    per_image = {name: values.mean(axis=1) for name, values in found.items()}
+    if off.shape[1] == 2:
+        per_image["distance"] = np.sqrt(squared.sum(axis=1))
+    if n < 2:
+        return per_image
+    errors, without = squared.sum(axis=0), _without(squared)
+    per_image["rmse"] = _shifted(np.sqrt(errors / n), np.sqrt(without / (n - 1))).mean(axis=1)
+    spread = (truth - truth.mean(axis=0)) ** 2
+    # Without an image the mean moves as well: its sum of squares is less by n/(n-1) of the image's own (Welford 1962).
+    left = spread.sum(axis=0) - spread * n / (n - 1)
+    if (left > 1e-12 * spread.sum(axis=0)).all():
+        per_image["r2"] = _shifted(1 - errors / spread.sum(axis=0), 1 - without / left).mean(axis=1)
+    return per_image
+
+
+def _without(values: FloatArray) -> FloatArray:
+    """The sums over all images but each [N, d]; rounding may not make them negative."""
+    rest: FloatArray = np.maximum(values.sum(axis=0) - values, 0.0)
+    return rest
+
+
+def _shifted(whole: FloatArray, without: FloatArray) -> FloatArray:
+    """Pseudo-values [N, d], whose means are `whole` [d]."""
+    values = len(without) * whole - (len(without) - 1) * without
+    shifted: FloatArray = values + (whole - values.mean(axis=0))
+    return shifted
 
 
 def area_pseudovalues(scores: FloatArray, positive: npt.NDArray[np.bool_]) -> FloatArray:

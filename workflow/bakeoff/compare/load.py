@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +47,9 @@ class Metric:
 
 @dataclass(frozen=True)
 class Examples:
-    """The test images of a data set in the order of all predictions: their ids [N] and true classes [N]."""
+    """The test images of a data set in the order of all predictions: their ids [N] and true classes [N], -1 where they
+    have none.
+    """
 
     ids: IntArray
     labels: IntArray
@@ -78,14 +80,28 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluated(Outcome):
-    """What a run of a study leaves for pictures and explanations as well.
+class Recorded(Outcome):
+    """What a run of a study leaves besides, whatever it predicts."""
+
+    history: pd.DataFrame
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predicted(Recorded):
+    """What a run of a regression leaves for pictures: targets and outputs [N, d]."""
+
+    targets: npt.NDArray[np.floating]
+    outputs: npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated(Recorded):
+    """What a run of a classification leaves for pictures and explanations.
 
     `details` are the parts of metrics.json that pictures are made from: calibration, curves, thresholds, class_counts
     and imbalance.
     """
 
-    history: pd.DataFrame
     confusion: IntArray  # [C, C], rows true, columns predicted
     mistakes: Mistakes
     details: Json
@@ -104,6 +120,8 @@ class Run:
     device: str | None = None
     hardware: str | None = None
     class_names: tuple[str, ...] = ()
+    targets: tuple[Json, ...] = ()
+    """Of a regression: name and unit of each."""
     n_train: int | None = None
     amount_series: str | None = None
     """The same for runs whose recipes differ in the number of training images alone."""
@@ -140,8 +158,12 @@ class Loaded:
         """What the runs of a cell that ended well left behind, by seed."""
         return {run.seed: run.outcome for run in self.of(cell) if run.outcome is not None}
 
+    def recorded(self, cell: Place) -> dict[int, Recorded]:
+        """The same of those that were made here."""
+        return {seed: outcome for seed, outcome in self.outcomes(cell).items() if isinstance(outcome, Recorded)}
+
     def evaluated(self, cell: Place) -> dict[int, Evaluated]:
-        """The same of those that were made here, with what their files hold for pictures."""
+        """The same of those of a classification, with what their files hold for pictures."""
         return {seed: outcome for seed, outcome in self.outcomes(cell).items() if isinstance(outcome, Evaluated)}
 
 
@@ -188,6 +210,7 @@ def _read_run(folder: Path, cell: Cell, seed: int, tests: _TestSets) -> Run:
         device=record["device"],
         hardware=profiles.hardware(record),
         class_names=tuple(record["class_names"]),
+        targets=tuple(record.get("targets", ())),
         n_train=record["n_train"],
         amount_series=_amount_series(record["spec"].get("recipe")),
         record=record,
@@ -201,9 +224,11 @@ def _amount_series(recipe: Json | None) -> str | None:
     return None if recipe is None else spec_digest({**recipe, "train_images": None})
 
 
-def _read_outcome(path: Path, record: Json, metrics: Json, tests: _TestSets) -> Evaluated:
+def _read_outcome(path: Path, record: Json, metrics: Json, tests: _TestSets) -> Recorded:
     check_files(path, record, "predictions.npz", "history.csv")
     predictions = path.parent / "predictions.npz"
+    if record.get("targets"):
+        return _read_outputs(predictions, record, metrics, tests)
     with np.load(predictions, allow_pickle=False) as arrays:
         logits, y_true = arrays["logits"], arrays["y_true"]
         tests.same(record["dataset"], predictions, arrays["example_id"], y_true)
@@ -218,6 +243,24 @@ def _read_outcome(path: Path, record: Json, metrics: Json, tests: _TestSets) -> 
         mistakes=_mistakes(logits, predicted, y_true),
         details={name: metrics[name] for name in _DETAILS},
     )
+
+
+def _read_outputs(predictions: Path, record: Json, metrics: Json, tests: _TestSets) -> Predicted:
+    with np.load(predictions, allow_pickle=False) as arrays:
+        targets, outputs = arrays["targets"], arrays["outputs"]
+        tests.same(record["dataset"], predictions, arrays["example_id"], targets)
+    per_image = jackknife.of_outputs(targets, outputs)
+    return Predicted(
+        per_image={name: values for name, values in per_image.items() if _has_value(metrics, name)},
+        predictions_digest=hashlib.sha256(outputs.tobytes()).hexdigest(),
+        history=pd.read_csv(predictions.with_name("history.csv")),
+        targets=targets,
+        outputs=outputs,
+    )
+
+
+def _has_value(metrics: Json, name: str) -> bool:
+    return name in metrics["metrics"] and metrics["metrics"][name]["value"] is not None
 
 
 def _per_image(
@@ -238,13 +281,16 @@ class _TestSets:
     """The test images of each data set, as the first run read has them."""
 
     def __init__(self) -> None:
-        self._first: dict[str, tuple[Path, IntArray, IntArray]] = {}
+        self._first: dict[str, tuple[Path, IntArray, npt.NDArray[Any]]] = {}
 
     def known(self) -> dict[str, Examples]:
         """The test images by data set."""
-        return {dataset: Examples(ids, labels) for dataset, (_, ids, labels) in self._first.items()}
+        return {
+            dataset: Examples(ids, truth if truth.ndim == 1 else np.full(len(ids), -1, dtype=np.int64))
+            for dataset, (_, ids, truth) in self._first.items()
+        }
 
-    def same(self, dataset: str, file: Path, example_id: IntArray, y_true: IntArray) -> None:
+    def same(self, dataset: str, file: Path, example_id: IntArray, y_true: npt.NDArray[Any]) -> None:
         """Refuse `file` when its test images or labels are not those of the runs read before it."""
         first, ids, labels = self._first.setdefault(dataset, (file, example_id, y_true))
         if not (np.array_equal(ids, example_id) and np.array_equal(labels, y_true)):

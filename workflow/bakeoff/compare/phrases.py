@@ -25,7 +25,7 @@ class Language:
 
 # Of predictions made elsewhere (`bakeoff score`): initials, the same in any language.
 _INITIALS = {
-    **{name: name.upper() for name in ("auc", "bleu", "eer", "mae", "mse", "rmse")},
+    **{name: name.upper() for name in ("auc", "bleu", "eer", "mae", "mape", "mse", "rmse")},
     **{name: name.replace("rouge", "ROUGE-") for name in ("rouge1", "rouge2", "rougeL")},
     "r2": "R²",
 }
@@ -35,7 +35,7 @@ ENGLISH = Language(
     gap=" ",
     comma=", ",
     interval="[{}, {}]",
-    units={"fraction": "points", "coefficient": "", "squared error": ""},
+    units={"fraction": "points", "coefficient": "", "squared error": "", "relative error": ""},
     metrics={
         **_INITIALS,
         "balanced_accuracy": "balanced accuracy",
@@ -150,7 +150,7 @@ JAPANESE = Language(
     gap="",
     comma="、",
     interval="95%信頼区間{}〜{}",
-    units={"fraction": "ポイント", "nats": "ナット", "coefficient": "", "squared error": ""},
+    units={"fraction": "ポイント", "nats": "ナット", "coefficient": "", "squared error": "", "relative error": ""},
     metrics={
         **_INITIALS,
         "accuracy": "正解率",
@@ -173,6 +173,7 @@ JAPANESE = Language(
         "adaptive_ece": "適応的期待較正誤差",
         "ece_calibrated": "較正後の期待較正誤差",
         "overfitting_gap": "過学習ギャップ",
+        "distance": "距離",
     },
     compared={
         ("max", "better"): "高い",

@@ -43,6 +43,7 @@ def run(spec: Json, code: str, results: Path = layout.RESULTS) -> Path:
     body = {
         "study": inputs.study,
         "partial": inputs.partial,
+        "task": "regression" if any(run.targets for run in loaded.runs.values()) else "classification",
         "primary_metric": {"name": inputs.metric, "unit": primary.unit, "direction": primary.direction},
         "alpha": list(inputs.alpha),
         "correction": inputs.correction,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,8 @@ _FIELDS = ("pixels", "labels", "ids")
 
 @dataclass(frozen=True)
 class Split:
-    """The images of one part: pixels [N, C, S, S] uint8, labels [N] int64, ids [N] int64.
+    """The images of one part: pixels [N, C, S, S] uint8, labels [N] int64 (of a regression the d targets [N, d]
+    float32), ids [N] int64.
 
     An id is the image's place in its source; the images of an official validation set, then of a test set, are counted
     on from the last training image. The training part stands in stratified order: its first n images are a stratified
@@ -27,7 +28,7 @@ class Split:
     """
 
     pixels: NDArray[np.uint8]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     ids: NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -44,7 +45,7 @@ def save(
     part: Part,
     chunks: Iterable[NDArray[np.uint8]],
     shape: tuple[int, int, int, int],
-    labels: NDArray[np.int64],
+    labels: NDArray[Any],
     ids: NDArray[np.int64],
 ) -> list[Path]:
     """Write a part whose pixels, of this shape [N, C, S, S], come in chunks [n, C, S, S]; returns its files."""

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+Task = Literal["classification", "regression"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A number that is to be predicted of an image: its name and unit ("" where it has none)."""
+
+    name: str
+    unit: str
 
 
 @dataclass(frozen=True)
@@ -25,6 +36,25 @@ class Info:
     official_test: bool
     flip: bool
     """Whether the mirror image of an example is an example of its class (a 6 is no 6 in a mirror)."""
+    targets: tuple[Target, ...] = ()
+    """Of a regression, which has no classes."""
+
+    @property
+    def task(self) -> Task:
+        """What is to be predicted: one of several classes, or numbers."""
+        return "regression" if self.targets else "classification"
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that a net gives for an image: one a class, or one a target."""
+        return len(self.targets or self.class_names)
+
+    @property
+    def predicts(self) -> str:
+        """In words, as in "10 classes" and "x (px) and y (px)"."""
+        if not self.targets:
+            return f"{self.classes} classes"
+        return " and ".join(f"{each.name} ({each.unit})" if each.unit else each.name for each in self.targets)
 
     @property
     def classes(self) -> int:
@@ -63,10 +93,12 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Images:
-    """Images in the order of the source: [N, channels, size, size] uint8, or decoded when wanted; labels [N] int64."""
+    """Images in the order of the source: [N, channels, size, size] uint8, or decoded when wanted; labels [N] int64 (of
+    a regression the d targets [N, d] float32).
+    """
 
     pixels: NDArray[np.uint8] | Pixels
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,8 +135,18 @@ def check(name: str, info: Info, raw: Raw) -> None:
             raise UserError(f"{name}: {len(images.pixels)} {part} images but {len(images.labels)} labels")
         if len(images) == 0:
             raise UserError(f"{name}: has no {part} images")
-        if images.labels.min() < 0 or images.labels.max() >= info.classes:
+        if info.targets:
+            _check_targets(name, info, part, images.labels)
+        elif images.labels.min() < 0 or images.labels.max() >= info.classes:
             raise UserError(f"{name}: a {part} label is outside 0..{info.classes - 1}")
+
+
+def _check_targets(name: str, info: Info, part: str, targets: NDArray[Any]) -> None:
+    wanted = f"{len(info.targets)} numbers of 32 bits ({info.predicts})"
+    if targets.dtype != np.float32 or targets.shape[1:] != (len(info.targets),):
+        raise UserError(f"{name}: its {part} targets are not {wanted} an image")
+    if not np.isfinite(targets).all():
+        raise UserError(f"{name}: a {part} target is no finite number")
 
 
 @dataclass(frozen=True)
@@ -147,8 +158,8 @@ class Choice:
     first_id: int
 
     @property
-    def labels(self) -> NDArray[np.int64]:
-        """Labels [N] of the chosen images."""
+    def labels(self) -> NDArray[Any]:
+        """Labels [N], or targets [N, d], of the chosen images."""
         return self.images.labels[self.rows]
 
     @property
@@ -254,8 +265,23 @@ def describe(info: Info, size: int, splits: dict[Part, Split]) -> Json:
         "mean": mean.round(6).tolist(),
         "std": np.maximum(std, 1 / 255).round(6).tolist(),
         "counts": {part: len(splits[part]) for part in PARTS},
-        "class_counts": {part: np.bincount(splits[part].labels, minlength=info.classes).tolist() for part in PARTS},
+        **_truths(info, splits),
         "environment": environment(["numpy", "pillow"]),
+    }
+
+
+def _truths(info: Info, splits: dict[Part, Split]) -> Json:
+    """What there is to predict: images of each class, or the targets, with mean and deviation over training images."""
+    if not info.targets:
+        counts = {part: np.bincount(splits[part].labels, minlength=info.classes).tolist() for part in PARTS}
+        return {"class_counts": counts}
+    values = splits["train"].labels.astype(np.float64)
+    return {
+        "task": info.task,
+        "targets": [
+            {"name": each.name, "unit": each.unit, "mean": round(float(mean), 6), "std": round(float(std), 6)}
+            for each, mean, std in zip(info.targets, values.mean(axis=0), values.std(axis=0), strict=True)
+        ],
     }
 
 

@@ -44,6 +44,8 @@ def read(run_dir: Path, data: Path | None = None) -> Json:
     Raises UserError, or Refused, for a run that is not done, not evaluated, or has no network of its own.
     """
     record = _record(run_dir)
+    if record.get("targets"):
+        raise UserError(f"{run_dir}: is of a regression; what answers with classes cannot answer with its targets")
     spec = record["spec"]
     metrics = _metrics(run_dir, record)
     manifest = _manifest(data_of(run_dir, data), record)

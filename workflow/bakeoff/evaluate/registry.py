@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 if TYPE_CHECKING:
     from bakeoff.evaluate.predictions import Predictions
+    from bakeoff.evaluate.regression import Outputs
 
-Unit = Literal["fraction", "nats", "coefficient", "squared error"]
+Unit = Literal["fraction", "nats", "coefficient", "squared error", "relative error", "target", "target squared"]
 Direction = Literal["max", "min"]
 
 
@@ -27,7 +28,8 @@ class Estimate:
     hi: float | None
 
 
-Compute = Callable[["Predictions"], float | Estimate]
+# Of the Predictions of a classification, or the Outputs of a regression.
+Compute = Callable[[Any], float | Estimate]
 Entered = TypeVar("Entered", bound=Compute)
 
 
@@ -38,7 +40,7 @@ class Measurement:
     value: float | None
     lo: float | None
     hi: float | None
-    unit: Unit
+    unit: str
     direction: Direction
     why_null: str | None
 
@@ -64,7 +66,7 @@ class Metric:
         """What it is, in one line."""
         return (self.compute.__doc__ or "").strip().partition("\n")[0]
 
-    def measure(self, predictions: Predictions) -> Measurement:
+    def measure(self, predictions: Predictions | Outputs) -> Measurement:
         """The value on these predictions, or why there is none."""
         try:
             found = self.compute(predictions)
@@ -81,15 +83,22 @@ class Metric:
 
 
 METRICS: dict[str, Metric] = {}
+"""Of classification."""
+OF_TARGETS: dict[str, Metric] = {}
+"""Of regression."""
 
 
 def metric(
-    unit: Unit, direction: Direction, range: tuple[float, float | None], source: str
+    unit: Unit,
+    direction: Direction,
+    range: tuple[float, float | None],
+    source: str,
+    table: dict[str, Metric] = METRICS,
 ) -> Callable[[Entered], Entered]:
     """Enter the decorated function under its own name; it may raise UndefinedError."""
 
     def enter(compute: Entered) -> Entered:
-        METRICS[compute.__name__] = Metric(compute.__name__, unit, direction, range, source, compute)
+        table[compute.__name__] = Metric(compute.__name__, unit, direction, range, source, compute)
         return compute
 
     return enter

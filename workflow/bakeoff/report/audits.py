@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bakeoff.report import outputs
 from bakeoff.report.load import Results
 from bakeoff.report.tabular import Column, Table, build
 from bakeoff.report.text import NONE, Names
@@ -49,7 +50,10 @@ def _facts(entry: Mapping[str, Any]) -> Iterator[str]:
     counts, audit = entry["counts"], entry["audit"]
     sizes = ", ".join(f"{counts[part]:,} {part}" for part in _PARTS)
     shape = f"{entry['channels']}x{entry['size']}x{entry['size']}"
-    yield f"{len(entry['class_names'])} classes, images of {shape}; {sizes}."
+    if targets := entry.get("targets"):
+        yield f"Targets: {', '.join(map(outputs.named, targets))}; images of {shape}; {sizes}."
+    else:
+        yield f"{len(entry['class_names'])} classes, images of {shape}; {sizes}."
     ratio = audit["imbalance"]["train"]
     if ratio is not None:
         yield f"Largest class over smallest in training: {ratio:.3g}."

@@ -104,6 +104,15 @@ class Mistake:
 
 
 @dataclass(frozen=True)
+class Outputs:
+    """Of a regression: the targets' names and units, and of each what is true and what a run predicts [N]."""
+
+    targets: list[Mapping[str, Any]]
+    true: list[FloatArray]
+    predicted: list[FloatArray]
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """What the finished runs of one cell say."""
 
@@ -119,6 +128,7 @@ class Diagnosis:
     bins_calibrated: list[Bin]
     thresholds: Thresholds | None
     worst: list[Mistake]
+    outputs: Outputs | None
 
 
 @dataclass(frozen=True)
@@ -193,8 +203,16 @@ def _diagnosis(raw: Mapping[str, Any]) -> Diagnosis:
             **{name: [take(Bin, part) for part in calibration[name]] for name in ("bins", "bins_calibrated")},
             "thresholds": _thresholds(raw["thresholds"]),
             "worst": [take(Mistake, mistake) for mistake in raw["worst"]],
+            "outputs": _outputs(raw.get("outputs")),
         },
     )
+
+
+def _outputs(raw: Mapping[str, Any] | None) -> Outputs | None:
+    if raw is None:
+        return None
+    true, predicted = ([np.array(values, dtype=float) for values in raw[name]] for name in ("true", "predicted"))
+    return Outputs(raw["targets"], true, predicted)
 
 
 def _curve(raw: Mapping[str, Any] | None) -> Curve | None:

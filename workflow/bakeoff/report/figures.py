@@ -30,6 +30,7 @@ from bakeoff.report import (
     forest,
     lettering,
     operating,
+    outputs,
     pareto,
     reliability,
     robustness,
@@ -75,6 +76,10 @@ def _pareto(axis: pareto.Axis, caption: str, cost: str) -> Figure:
     )
 
 
+def _of_classes(results: Results) -> bool:
+    return not results.regression
+
+
 FIGURES: dict[str, Figure] = {
     "pareto_macs": _pareto(pareto.MACS, "Multiply-accumulates of one image.", "multiply-accumulates"),
     "pareto_latency": _pareto(pareto.LATENCY, "Median time of one image.", "median latency"),
@@ -115,7 +120,8 @@ FIGURES: dict[str, Figure] = {
     "curves": Figure(
         training.curves,
         "Means over the finished runs; bands: ± one standard deviation.",
-        "Validation accuracy, and training and validation loss, against the epoch, one line per model.",
+        "Validation accuracy, where there are classes, and training and validation loss, against the epoch, one line "
+        "per model.",
     ),
     "learning_rate": Figure(
         training.learning_rates,
@@ -127,44 +133,58 @@ FIGURES: dict[str, Figure] = {
         lambda results, names, _: confusions.confusion(results, names),
         "Rows are the true classes; each sums to 100 per cent. Grey: no test image of that class.",
         "Mean confusion matrices: true classes down, predicted classes across.",
+        _of_classes,
     ),
     "confusion_difference": Figure(
         lambda results, names, _: confusions.confusion_difference(results, names),
         "Mean rates of the candidate minus those of its baseline, over the seeds that both have. On the diagonal blue "
         "is better, beside it red is.",
         "Differences of confusion matrices, candidate minus baseline: true classes down, predicted classes across.",
+        _of_classes,
     ),
     "per_class": Figure(
         classes.per_class,
         "Recall of each class, candidate minus baseline, paired by seed. Filled: significant at the false discovery "
         "rate named (Benjamini and Hochberg 1995), corrected over the classes of a panel.",
         "Difference of each class's recall with its interval, one panel per candidate, the largest gain first.",
+        _of_classes,
     ),
     "errors": Figure(
         lambda results, names, _: errors.errors(results, names),
         "Above each image what it is taken for, what it is, how many seeds get it wrong, and their mean confidence.",
         "Test images that most seeds classify wrongly, with predicted class, true class and confidence.",
+        _of_classes,
     ),
     "roc": Figure(
         lambda results, names, look: operating.curves(results, names, look, operating.ROC),
         "ROC curves, each class against the others; averaged over seeds at fixed false positive rates.",
         "Receiver operating characteristic: true positive rate against false positive rate.",
+        _of_classes,
     ),
     "pr": Figure(
         lambda results, names, look: operating.curves(results, names, look, operating.PR),
         "Precision against recall, each class against the others; averaged over seeds at fixed recall.",
         "Precision against recall.",
+        _of_classes,
     ),
     "thresholds": Figure(
         operating.thresholds,
         "Test accuracy when an image is called positive from this probability on.",
         "Accuracy against the threshold for datasets of two classes, one line per model.",
+        _of_classes,
     ),
     "reliability": Figure(
         reliability.reliability,
         "Accuracy against confidence in 15 bins over the images of all seeds; on the dotted line a model is as sure "
         "as it is right. Calibrated: after one temperature, fitted on validation images.",
         "Reliability diagrams: accuracy against confidence, one panel per model, before and after calibration.",
+        _of_classes,
+    ),
+    "outputs": Figure(
+        outputs.outputs,
+        "Each point is a test image. On the dotted line what is predicted is true.",
+        "Predicted against true values of each target, and predicted minus true, one pair of panels per model.",
+        outputs.has,
     ),
     "corruptions": Figure(
         robustness.figure,

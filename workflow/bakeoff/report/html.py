@@ -44,7 +44,7 @@ _HERE = Path(__file__).parent
 _PLACED = {
     "pareto_macs", "pareto_latency", "pareto_params", "pareto_size", "pareto_memory", "pareto_training",
     "pareto_energy", "curves", "learning_rate", "confusion", "confusion_difference", "per_class",
-    "errors", "roc", "pr", "thresholds", "reliability", "corruptions", "explanations", "forest", "samples",
+    "errors", "outputs", "roc", "pr", "thresholds", "reliability", "corruptions", "explanations", "forest", "samples",
 }  # fmt: skip
 _ALWAYS_OPEN = 3000
 """Letters of the answer in words up to which it is not folded."""

@@ -290,6 +290,7 @@ class Results:
 
     study: str
     partial: bool
+    regression: bool
     metric: Metric
     alpha: list[float]
     correction: str
@@ -360,6 +361,7 @@ def _results(
     return Results(
         study=record["study"],
         partial=record["partial"],
+        regression=record.get("task") == "regression",
         metric=take(Metric, record["primary_metric"]),
         alpha=record["alpha"],
         correction=record["correction"],

@@ -28,11 +28,14 @@ _TOPICS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("log_loss", "log_loss_calibrated", "brier", "ece", "ece_calibrated", "adaptive_ece"),
     ),
     "fit": ("Overfitting", ("overfitting_gap",)),
+    "targets": ("Errors of the predicted targets", ("rmse", "mse", "mae", "distance", "r2", "mape")),
 }
 _OTHERS = ("others", "Other metrics")
 _NOTES = {
     "probabilities": "ECE: expected calibration error in 15 bins. Temperature: fitted on validation images; above 1, "
     "the model is too sure. Calibrated: the same after dividing the logits by it.",
+    "targets": "RMSE, MSE, MAE, R²: means over the targets. Distance: from the predicted point to the true one. MAPE: "
+    "relative to the target, which counts as 0.001 at least.",
     "fit": "Overfitting gap: accuracy on training minus on validation images, of the epoch that was kept.",
 }
 
@@ -141,8 +144,10 @@ def _interval(choice: Mapping[str, float | None]) -> str:
 # --- runs ---------------------------------------------------------------------------------------------------------
 
 
-def spread(results: Results, names: Names) -> Table:
-    """How much accuracy varies over seeds, beside what is to be expected."""
+def spread(results: Results, names: Names) -> Table | None:
+    """How much accuracy varies over seeds, beside what is to be expected; of a regression, nothing is known to be."""
+    if results.regression:
+        return None
     points = Unit.of("fraction")
 
     def size(value: float | None) -> str:

@@ -17,7 +17,9 @@ from bakeoff.report.text import Names
 
 
 def curves(results: Results, names: Names, look: Look) -> Figure:
-    """Validation accuracy, and training and validation loss, per epoch: mean over seeds, band ± one std."""
+    """Validation accuracy, where there are classes, and training and validation loss, per epoch: mean over seeds, band
+    ± one std.
+    """
     every = list(dict.fromkeys((cell.dataset, *cell.variant) for cell in results.cells))
     panels = every[:MOST]
     columns = columns_for(len(panels))
@@ -28,21 +30,23 @@ def curves(results: Results, names: Names, look: Look) -> Figure:
         (Line2D([], [], color=GREY, linestyle="--"), "training"),
     ]
     note = f"The first {len(panels)} of {len(every)} panels; curves.csv has all." if len(every) > len(panels) else ""
-    figure = canvas(columns, bands * (84 if columns < 3 else 68), legend, note)
-    axes = figure.subplots(2 * bands, columns, squeeze=False, sharex="col", sharey="row")
+    each = 1 if results.regression else 2
+    figure = canvas(columns, bands * each * (42 if columns < 3 else 34), legend, note)
+    axes = figure.subplots(each * bands, columns, squeeze=False, sharex="col", sharey="row")
     named = 3 if len({cell.recipe for cell in results.cells}) > 1 else 2
     for index in range(bands * columns):
-        row, column = 2 * (index // columns), index % columns
-        accuracy, loss = axes[row, column], axes[row + 1, column]
+        row, column = each * (index // columns), index % columns
+        *accuracy, loss = axes[row : row + each, column]
         if index >= len(panels):
-            accuracy.set_axis_off()
-            loss.set_axis_off()
+            for ax in (*accuracy, loss):
+                ax.set_axis_off()
             continue
         _curves_panel(accuracy, loss, results.curves, panels[index], look)
-        accuracy.set_title(short(" · ".join(map(names, panels[index][:named])), 48))
+        (*accuracy, loss)[0].set_title(short(" · ".join(map(names, panels[index][:named])), 48))
         loss.tick_params(labelbottom=True)
         if column == 0:
-            accuracy.set_ylabel("Validation accuracy (%)")
+            for ax in accuracy:
+                ax.set_ylabel("Validation accuracy (%)")
             loss.set_ylabel("Loss")
     return figure
 
@@ -94,18 +98,22 @@ def _rates_panel(ax: Axes, table: pd.DataFrame, look: Look) -> None:
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
 
 
-def _curves_panel(accuracy: Axes, loss: Axes, table: pd.DataFrame, panel: tuple[str, str, str], look: Look) -> None:
+def _curves_panel(
+    accuracy: list[Axes], loss: Axes, table: pd.DataFrame, panel: tuple[str, str, str], look: Look
+) -> None:
+    """`accuracy` is empty where there is none."""
     dataset, augmentation, recipe = panel
     here = table[(table.dataset == dataset) & (table.augmentation == augmentation) & (table.recipe == recipe)]
     for model, (colour, marker) in look.models.items():
         rows = here[here.model == model].sort_values("epoch")
         if rows.empty:
             continue
-        _curve(accuracy, rows, "val_accuracy", 100, colour, marker)
+        for ax in accuracy:
+            _curve(ax, rows, "val_accuracy", 100, colour, marker)
         _curve(loss, rows, "val_loss", 1, colour, marker)
         _curve(loss, rows, "train_loss", 1, colour, marker, "--")
     if here.empty:
-        nothing(accuracy, "No finished run")
+        nothing((*accuracy, loss)[0], "No finished run")
     loss.set_xlabel("Epoch")
     loss.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
 

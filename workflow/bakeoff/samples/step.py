@@ -53,8 +53,8 @@ def _of(entry: Sampled, data: Path) -> dict[str, NDArray[np.uint8]]:
     return {name: _sheet.cells(policy, examples).numpy() for name, policy in entry.policies.items()}
 
 
-def _first(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+def _first(labels: NDArray[Any]) -> NDArray[np.int64]:
     """Places of the first images, one a class before a second of any."""
-    each = np.sort(np.unique(labels, return_index=True)[1])
+    each = np.sort(np.unique(labels, axis=0, return_index=True)[1])
     others = np.setdiff1d(np.arange(len(labels)), each)
     return np.concatenate([each, others])[:IMAGES].astype(np.int64)

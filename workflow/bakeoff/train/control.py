@@ -13,7 +13,8 @@ from torch import Tensor
 from bakeoff.provenance import Json
 from bakeoff.seeding import stream_seed
 from bakeoff.train.job import Job
-from bakeoff.train.loop import Epoch, assess
+from bakeoff.train.loop import Epoch
+from bakeoff.train.update import Loss
 
 
 @dataclass(frozen=True)
@@ -57,5 +58,5 @@ def run_control(job: Job, seed: int) -> Fitted:
     return Fitted(epoch, logits["test"], logits["val"], method.tensors(), weights, 0 if given else n)
 
 
-def _assess(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[float, float]:
-    return assess(torch.from_numpy(logits), torch.from_numpy(labels))
+def _assess(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[float, float | None]:
+    return Loss.assess(torch.from_numpy(logits), torch.from_numpy(labels))

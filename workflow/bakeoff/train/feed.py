@@ -21,8 +21,8 @@ from bakeoff.train.spec import Recipe
 
 @dataclass(frozen=True)
 class Part:
-    """Images: pixels [N, C, S, S] uint8 on the device, or in a mapped file when they stream to it; labels [N] int64,
-    on the device.
+    """Images: pixels [N, C, S, S] uint8 on the device, or in a mapped file when they stream to it; labels [N] int64, or
+    standardised targets [N, d] float32 of a regression, on the device.
     """
 
     pixels: Tensor
@@ -121,9 +121,9 @@ class Feed:
         self._loader = self._make_loader(size or part.size, workers) if streamed else None
 
     def epoch(self, number: int, first: int = 0) -> Generator[tuple[Tensor, Tensor, Tensor | None], None, None]:
-        """Images [B, C, S, S] float32, labels [B] and, from a mixing policy, the share [B] of each label; the rest of
-        an image is of the one before it. Batches before the `first` are left out. Of several processes each gets its
-        own part of every batch.
+        """Images [B, C, S, S] float32, labels [B] (or targets [B, d]) and, from a mixing policy, the share [B] of each
+        label; the rest of an image is of the one before it. Batches before the `first` are left out. Of several
+        processes each gets its own part of every batch.
         """
         draws, mix = self.policy.draws, self.policy.mix
         places = order(self._labels, self.sampling, _generator(self.streams.order, number))

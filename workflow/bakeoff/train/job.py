@@ -29,6 +29,7 @@ from bakeoff.train.loop import Epoch, Outcome, phases, predict, train
 from bakeoff.train.memory import advice, has_batch_norm, is_out_of_memory, smaller
 from bakeoff.train.parallel import ALONE, Ranks
 from bakeoff.train.spec import Recipe
+from bakeoff.train.targets import Standard
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ class Job:
     checkpoint_seconds: float | None = None
     every_epoch: bool = False
     gpus: Json | None = None
+    standard: Standard | None = None
+    """How the targets of a regression are standardised; None where there are classes."""
 
     @property
     def size(self) -> int:
@@ -77,9 +80,14 @@ class Job:
         return int(self.manifest["channels"])
 
     @property
+    def targets(self) -> list[Json]:
+        """The targets of a regression, with name and unit; [] where there are classes."""
+        return list(self.manifest.get("targets", []))
+
+    @property
     def classes(self) -> int:
-        """Number of classes."""
-        return len(self.manifest["class_names"])
+        """Numbers that the net gives for an image: one a class, or one a target."""
+        return len(self.targets or self.manifest["class_names"])
 
     def policy(self, size: int) -> Policy:
         """The augmentation for images of this size."""
@@ -120,10 +128,13 @@ class Trained:
     """As it was trained by: the batches may be smaller than asked for (see `fit`)."""
 
     def logits(self, job: Job, part: arrays.Part) -> Tensor:
-        """Logits [N, classes] float32 for a part, on the CPU; no numbers where memory did not suffice."""
+        """Logits [N, classes] float32 for a part, or predicted targets [N, d] in their own units, on the CPU; where
+        memory did not suffice, no numbers.
+        """
         if self.outcome.out_of_memory:
             return torch.full((len(job.parts[part]), job.classes), torch.nan)
-        return predict(self.net, job.parts[part], self.normalise, job.recipe).cpu()
+        outputs = predict(self.net, job.parts[part], self.normalise, job.recipe).cpu()
+        return outputs if job.standard is None else job.standard.back(outputs)
 
     def smaller_batches(self, asked: Recipe) -> dict[str, int] | None:
         """The batches that a step was made of, where memory did not suffice for those `asked` for."""
@@ -143,6 +154,7 @@ def ready(spec: Json, dataset: str, model: str, data: Path, execution: Execution
     splits = {part: arrays.load(data, part) for part in arrays.PARTS}
     resident = _fits(sum(split.pixels.nbytes for split in splits.values()), execution, device)
     n_train = training_images(recipe, len(splits["train"]), dataset)
+    standard = Standard.of(splits["train"].labels[:n_train]) if manifest.get("targets") else None
     workers = execution.workers
     if workers is None:
         workers = 4 if device.type == "cuda" and not resident else 0
@@ -155,7 +167,7 @@ def ready(spec: Json, dataset: str, model: str, data: Path, execution: Execution
         splits=splits,
         parts={
             # Training images stand in stratified order, so that any first n are a fair choice.
-            part: _part(split, device, resident, n_train if part == "train" else None)
+            part: _part(split, device, resident, n_train if part == "train" else None, standard)
             for part, split in splits.items()
         },
         device=device,
@@ -163,6 +175,7 @@ def ready(spec: Json, dataset: str, model: str, data: Path, execution: Execution
         checkpoint_seconds=execution.checkpoint_seconds,
         every_epoch=execution.every_epoch,
         gpus=execution.gpus,
+        standard=standard,
     )
 
 
@@ -190,9 +203,10 @@ def _fits(size: int, execution: Execution, device: torch.device) -> bool:
     return bool(size <= psutil.virtual_memory().total / 4)
 
 
-def _part(split: arrays.Split, device: torch.device, resident: bool, n: int | None) -> Part:
+def _part(split: arrays.Split, device: torch.device, resident: bool, n: int | None, standard: Standard | None) -> Part:
     # On a CPU the mapped file is as good as a copy: runs beside each other share it in the page cache.
-    pixels, labels = torch.from_numpy(split.pixels[:n]), torch.from_numpy(split.labels[:n])
+    truth = split.labels[:n] if standard is None else standard.forth(split.labels[:n])
+    pixels, labels = torch.from_numpy(split.pixels[:n]), torch.from_numpy(truth)
     return Part(pixels.to(device) if resident else pixels, labels.to(device))
 
 

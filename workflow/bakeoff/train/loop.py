@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bakeoff.train.accelerate import Choice, choose
@@ -23,24 +22,33 @@ from bakeoff.train.feed import Feed, Normalise, Part, Streams
 from bakeoff.train.optimizer import Optimizer
 from bakeoff.train.parallel import ALONE, Ranks
 from bakeoff.train.parameters import blocks_of, freeze, parameter_groups
-from bakeoff.train.sampling import class_weights
 from bakeoff.train.schedule import Schedule, make_schedule
 from bakeoff.train.spec import Phase, Recipe
-from bakeoff.train.update import Learner, Loss
+from bakeoff.train.update import Learner, loss_of
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One line of the history. Accuracies are fractions; seconds are of training alone."""
+    """One line of the history. Accuracies are fractions, None of a regression; seconds are of training alone."""
 
     epoch: int
     phase: str
     lr: float
     train_loss: float
-    train_accuracy: float
+    train_accuracy: float | None
     val_loss: float
-    val_accuracy: float
+    val_accuracy: float | None
     seconds: float
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """The higher the better: by validation accuracy; among equals, and where there is none, by validation loss."""
+        return (0.0 if self.val_accuracy is None else self.val_accuracy, -self.val_loss)
+
+    @property
+    def judged(self) -> str:
+        """What it is judged by, as in "val accuracy 0.9123"."""
+        return f"val loss {self.val_loss:.4f}" if self.val_accuracy is None else f"val accuracy {self.val_accuracy:.4f}"
 
 
 @dataclass
@@ -81,8 +89,8 @@ class Outcome:
     def add(self, line: Epoch, images: int, patience: int | None) -> bool:
         """Take in an epoch; returns whether it is the best so far.
 
-        That has the highest validation accuracy; among equals the lowest validation loss. A loss that is not finite
-        ends the run: it has diverged, which is a result. So does early stopping.
+        That is the one of the highest `rank`. A loss that is not finite ends the run: it has diverged, which is a
+        result. So does early stopping.
         """
         self.history.append(line)
         self.images += images
@@ -90,7 +98,7 @@ class Outcome:
             which = "validation" if math.isfinite(line.train_loss) else "training"
             self.diverged = f"the {which} loss of epoch {line.epoch} is not finite"
             return False
-        if self.best is None or (line.val_accuracy, -line.val_loss) > (self.best.val_accuracy, -self.best.val_loss):
+        if self.best is None or line.rank > self.best.rank:
             self.best = line
             return True
         self.stopped_early = patience is not None and line.epoch - self.best.epoch >= patience
@@ -132,8 +140,8 @@ def train(
     frozen = freeze(net, recipe.trained)
     optimizer = Optimizer(parameter_groups(net, recipe, blocks_of(net)), recipe)
     average = Average(net, recipe.ema) if recipe.ema is not None else None
-    weights = class_weights(training.labels, classes) if recipe.class_weights == "balanced" else None
-    learner = ranks.learner(net, optimizer, Loss(recipe.label_smoothing, weights), recipe, average, device)
+    loss_function = loss_of(recipe, training.labels, classes)
+    learner = ranks.learner(net, optimizer, loss_function, recipe, average, device)
     run = _Run(learner, candidate=average.network if average else net)
     if resume is not None:
         run.begin_from(resume)
@@ -157,13 +165,14 @@ def train(
             step = (run.epoch - first_epoch) * feed.steps_per_epoch
             _run_epoch(choice, feed, run, schedule, step, progress, partial(keep, state))
             seen = feed.images_per_epoch
-            loss, accuracy = float(learner.sums.loss) / seen, float(learner.sums.correct) / seen
+            loss = float(learner.sums.loss) / seen
             seconds = run.seconds  # after the sums were read, so the device has finished
             val_loss, val_accuracy = ranks.agreed(
-                lambda: assess(predict(run.candidate, validation, normalise, recipe), validation.labels)
+                lambda: loss_function.assess(predict(run.candidate, validation, normalise, recipe), validation.labels)
             )
             schedule.epoch_end(val_loss)
             name = f"{number}: {phase.size} px" if recipe.phases else "train"
+            accuracy = None if val_accuracy is None else float(learner.sums.correct) / seen
             line = Epoch(run.epoch, name, run.lr, loss, accuracy, val_loss, val_accuracy, seconds)
             run.epoch_ends(line, seen)
             after_epoch(line.epoch, run.candidate.state_dict())
@@ -287,14 +296,11 @@ def _run_epoch(
 
 @torch.inference_mode()
 def predict(net: nn.Module, part: Part, normalise: Normalise, recipe: Recipe, batch_size: int = 256) -> Tensor:
-    """Logits [N, classes] float32, on the device, in the order of the images; the network ends in evaluation mode."""
+    """Logits [N, classes] float32 (of a regression outputs [N, d], in standard deviations), on the device, in the order
+    of the images; the network ends in evaluation mode.
+    """
     net.eval()
     device = part.labels.device
     with precise(recipe, device):
         logits = [net(normalise(pixels.to(device))).float() for pixels in torch.split(part.pixels, batch_size)]
     return torch.cat(logits)
-
-
-def assess(logits: Tensor, labels: Tensor) -> tuple[float, float]:
-    """Cross-entropy (nats) and accuracy (fraction)."""
-    return float(F.cross_entropy(logits, labels)), int((logits.argmax(dim=1) == labels).sum()) / len(labels)

@@ -57,16 +57,17 @@ class Progress:
         rate = (epochs_done - self.before) * total / (now - self.started)
         news = f"{self.name}: epoch {self.done + 1}/{self.epochs}, {rate:,.0f} images/s, {self._left(epochs_done)} left"
         if self.last:
-            news += f", loss {self.last.train_loss:.3f}, val accuracy {self.last.val_accuracy:.4f}"
+            news += f", loss {self.last.train_loss:.3f}, {self.last.judged}"
         print(news, flush=True)
         print(news, file=sys.stderr, flush=True)
 
     def epoch(self, line: Epoch) -> None:
         """Called at the end of each epoch."""
         self.done, self.last = line.epoch, line
+        accuracy = "" if line.train_accuracy is None else f"accuracy {line.train_accuracy:.4f}  "
+        val_loss = "" if line.val_accuracy is None else f"val loss {line.val_loss:.4f}  "
         print(
-            f"epoch {line.epoch}/{self.epochs}  loss {line.train_loss:.4f}  accuracy {line.train_accuracy:.4f}  "
-            f"val loss {line.val_loss:.4f}  val accuracy {line.val_accuracy:.4f}  "
+            f"epoch {line.epoch}/{self.epochs}  loss {line.train_loss:.4f}  {accuracy}{val_loss}{line.judged}  "
             f"{self.images_per_epoch / max(line.seconds, 1e-9):,.0f} images/s  {self._left(line.epoch)} left",
             file=sys.stderr,
             flush=True,

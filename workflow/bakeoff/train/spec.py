@@ -48,7 +48,7 @@ class Tuning(_Settings):
     """A search over learning rate and weight decay, the same number of trials for every model.
 
     Values are drawn log-uniformly between `low` and `high`; the first trial is the recipe as it stands. The trial with
-    the best validation accuracy is taken for all seeds. Test images are not looked at.
+    the best validation accuracy (of a regression: loss) is taken for all seeds. Test images are not looked at.
     """
 
     trials: Annotated[int, Field(ge=2, le=1000)]
@@ -117,6 +117,10 @@ class Recipe(_Settings):
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """Of SGD (Nesterov); the others do not use it."""
     clip_grad_norm: Positive | None = None
+    loss: Annotated[Literal["mse", "l1", "huber"], Field(exclude_if=lambda loss: loss == "mse")] = "mse"
+    """Of a regression, whose targets are in standard deviations; classes have cross-entropy. Left out of specs where it
+    is mse.
+    """
 
     # --- learning rate over time
     schedule: Literal["cosine", "constant", "step", "multistep", "restarts", "plateau", "onecycle"] = "cosine"
@@ -141,7 +145,7 @@ class Recipe(_Settings):
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Decay of an exponential moving average of the weights, which is then what is validated, tested and kept."""
     early_stopping: Count | None = None
-    """Stop after so many epochs without a higher validation accuracy."""
+    """Stop after so many epochs without a higher validation accuracy (of a regression: a lower validation loss)."""
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: the loss of a class weighs the more the fewer training images it has (n / (classes x n_class))."""
     sampling: Literal["shuffled", "balanced"] = "shuffled"

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,6 +159,7 @@ def write_run(
         "best_epoch": outcome.best.epoch if outcome.best else None,
         "val_accuracy": outcome.best.val_accuracy if outcome.best else None,
         **_data_facts(job),
+        **_target_facts(job, outcome),
         "normalisation": {"mean": trained.mean, "std": trained.std},
         "weights": asdict(trained.weights) if trained.weights else {"source": "random"},
         "trained_parameters": sum(p.numel() for p in trained.net.parameters() if p.requires_grad),
@@ -204,7 +206,7 @@ def _write_control(job: Job, names: Json, out: Path, code: str) -> Path:
     record = out / "run.json"
     write_record(record, "run", job.spec, code, body, paths)
     fitted = f"fitted in {seconds:.1f} s" if seconds is not None else "not trained here"
-    progress.end(f"val accuracy {result.epoch.val_accuracy:.4f}, {fitted}")
+    progress.end(f"{result.epoch.judged}, {fitted}")
     return record
 
 
@@ -218,6 +220,15 @@ def _data_facts(job: Job) -> Json:
     }
 
 
+def _target_facts(job: Job, outcome: Outcome) -> Json:
+    """Of a regression: what was to be predicted, how it was standardised for the net, and the loss that was reached."""
+    if job.standard is None:
+        return {}
+    named = [{"name": each["name"], "unit": each["unit"]} for each in job.targets]
+    val_loss = outcome.best.val_loss if outcome.best else None
+    return {"targets": named, "standardised": asdict(job.standard), "val_loss": val_loss}
+
+
 def _machine_facts(job: Job) -> Json:
     return {
         "device": job.device.type,
@@ -229,16 +240,17 @@ def _machine_facts(job: Job) -> Json:
 
 def _save_predictions(path: Path, job: Job, test_logits: Logits, val_logits: Logits) -> Path:
     test, val = job.splits["test"], job.splits["val"]
+    truth, answers = ("y_true", "logits") if job.standard is None else ("targets", "outputs")
+    found: dict[str, Any] = {
+        "example_id": test.ids,
+        truth: test.labels,
+        answers: test_logits,
+        "val_example_id": val.ids,
+        f"val_{truth}": val.labels,
+        f"val_{answers}": val_logits,
+    }
     with whole(path) as unfinished, unfinished.open("wb") as file:
-        np.savez_compressed(
-            file,
-            example_id=test.ids,
-            y_true=test.labels,
-            logits=test_logits,
-            val_example_id=val.ids,
-            val_y_true=val.labels,
-            val_logits=val_logits,
-        )
+        np.savez_compressed(file, **found)
     return path
 
 
@@ -261,7 +273,8 @@ def _cell(value: object) -> object:
 def _summary(outcome: Outcome, body: Json) -> str:
     if outcome.reason:
         return f"{outcome.status}: {outcome.reason}"
+    judged = outcome.best.judged if outcome.best else ""
     return (
-        f"val accuracy {body['val_accuracy']:.4f} at epoch {body['best_epoch']} of {body['epochs']}, "
+        f"{judged} at epoch {body['best_epoch']} of {body['epochs']}, "
         f"{body['images_per_second']:,.0f} images/s, {body['train_seconds']:.1f} s on {body['device']}"
     )

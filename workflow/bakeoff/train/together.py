@@ -22,13 +22,13 @@ from bakeoff.train.augment import Policy
 from bakeoff.train.checkpoint import Keep, State, capture, put_back
 from bakeoff.train.epochs import AfterEpoch
 from bakeoff.train.feed import Feed, Normalise, Part, Streams
-from bakeoff.train.loop import Epoch, Outcome, assess
+from bakeoff.train.loop import Epoch, Outcome
 from bakeoff.train.optimizer import Optimizer
 from bakeoff.train.parameters import Group, blocks_of, freeze, parameter_groups
-from bakeoff.train.sampling import class_weights
 from bakeoff.train.schedule import make_schedule
 from bakeoff.train.spec import Recipe
-from bakeoff.train.update import Loss
+from bakeoff.train.targets import TargetLoss
+from bakeoff.train.update import Loss, loss_of
 
 # What a stacked step cannot do: settings that differ between seeds in mid-training, or that look at whole tensors.
 _ALONE: dict[str, Callable[[Recipe], bool]] = {
@@ -161,8 +161,7 @@ def train_together(
     optimizer = Optimizer(stack.groups(), recipe)
     learning = [parameter for parameter in stack.parameters.values() if parameter.requires_grad]
     schedule = make_schedule(recipe, feeds[0].steps_per_epoch, recipe.epochs, recipe.lr)
-    weights = class_weights(training.labels, classes) if recipe.class_weights == "balanced" else None
-    loss = Loss(recipe.label_smoothing, weights)
+    loss = loss_of(recipe, training.labels, classes)
     device = training.labels.device
     outcomes = [Outcome(steps_run_as=[{"name": "together", "reason": f"{k} seeds at once"}]) for _ in nets]
     best = stack.state()
@@ -200,8 +199,9 @@ def train_together(
         better = torch.zeros(k, dtype=torch.bool, device=device)
         for j, outcome in enumerate(outcomes):
             if not outcome.ended:
-                val_loss, val_accuracy = assess(logits[j], validation.labels)
-                line = Epoch(at.epoch, "train", at.lr, losses[j], accuracies[j], val_loss, val_accuracy, seconds)
+                val_loss, val_accuracy = loss.assess(logits[j], validation.labels)
+                accuracy = None if val_accuracy is None else accuracies[j]
+                line = Epoch(at.epoch, "train", at.lr, losses[j], accuracy, val_loss, val_accuracy, seconds)
                 better[j] = outcome.add(line, seen, None)
                 if after_epoch:
                     after_epoch[j](at.epoch, stack.of(j))
@@ -217,7 +217,7 @@ def _step(
     stack: Stack,
     optimizer: Optimizer,
     learning: list[Tensor],
-    loss: Loss,
+    loss: Loss | TargetLoss,
     images: Tensor,
     labels: Tensor,
     share: Tensor | None,
@@ -233,7 +233,7 @@ def _step(
     optimizer.step(lr)
     optimizer.zero_grad()
     sums.loss.add_(losses.detach(), alpha=labels.shape[1])
-    sums.correct.add_((logits.detach().argmax(dim=2) == labels).sum(dim=1))
+    sums.correct.add_(loss.right(logits.detach(), labels))
 
 
 @torch.no_grad()

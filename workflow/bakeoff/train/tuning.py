@@ -36,9 +36,9 @@ class Trial:
     @property
     def rank(self) -> tuple[float, float]:
         """The higher the better; a diverged trial is below all others."""
-        if self.val_accuracy is None or self.val_loss is None:
+        if self.val_loss is None:
             return (-1.0, -math.inf)
-        return (self.val_accuracy, -self.val_loss)
+        return (0.0 if self.val_accuracy is None else self.val_accuracy, -self.val_loss)
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def run(spec: Json, names: Json, data: Path, out: Path, code: str, execution: Ex
     best = max(trials, key=lambda trial: trial.rank)
     body = {
         **names,
-        "status": "diverged" if best.val_accuracy is None else "done",
+        "status": "diverged" if best.val_loss is None else "done",
         "resumed": kept.resumed,
         "lr": best.lr,
         "weight_decay": best.weight_decay,
@@ -136,7 +136,7 @@ def _try(job: Job, recipe: Recipe, tuning: Tuning, name: str, kept: Keeper) -> T
     best = outcome.best
     progress.end(
         f"lr {recipe.lr:.3g}, weight decay {recipe.weight_decay:.3g}: "
-        + (f"val accuracy {best.val_accuracy:.4f}" if best else f"{outcome.status}: {outcome.reason}")
+        + (best.judged if best else f"{outcome.status}: {outcome.reason}")
     )
     return Trial(
         lr=recipe.lr,

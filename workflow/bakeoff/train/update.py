@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from bakeoff.train.arithmetic import precise
 from bakeoff.train.average import Average
 from bakeoff.train.optimizer import Optimizer
+from bakeoff.train.sampling import class_weights
 from bakeoff.train.spec import Recipe
+from bakeoff.train.targets import TargetLoss
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,24 @@ class Loss:
             for of in (labels, labels.roll(1))
         )
         return torch.lerp(partner, own, share.to(logits.dtype)).mean()
+
+    @staticmethod
+    def right(logits: Tensor, labels: Tensor) -> Tensor:
+        """Number of right answers [...], of logits [..., B, C]."""
+        return (logits.argmax(dim=-1) == labels).sum(dim=-1)
+
+    @staticmethod
+    def assess(logits: Tensor, labels: Tensor) -> tuple[float, float | None]:
+        """Cross-entropy (nats) and accuracy (fraction)."""
+        return float(F.cross_entropy(logits, labels)), int((logits.argmax(dim=1) == labels).sum()) / len(labels)
+
+
+def loss_of(recipe: Recipe, truth: Tensor, classes: int) -> Loss | TargetLoss:
+    """The loss that the recipe means for labels [N] int64, or for targets [N, d] float32."""
+    if truth.is_floating_point():
+        return TargetLoss(recipe.loss)
+    weights = class_weights(truth, classes) if recipe.class_weights == "balanced" else None
+    return Loss(recipe.label_smoothing, weights)
 
 
 @dataclass
@@ -68,7 +88,7 @@ class Learner:
         self,
         net: nn.Module,
         optimizer: Optimizer,
-        loss: Loss,
+        loss: Loss | TargetLoss,
         recipe: Recipe,
         average: Average | None,
         device: torch.device,
@@ -98,7 +118,7 @@ class Learner:
             self.optimizer.zero_grad()
             if self.average is not None:
                 self.average.update()
-        self._count(loss.detach(), (logits.detach().argmax(dim=1) == labels).sum(), len(labels))
+        self._count(loss.detach(), self.loss.right(logits.detach(), labels), len(labels))
 
     def _count(self, loss: Tensor, correct: Tensor, images: int) -> None:
         self.sums.loss.add_(loss, alpha=images)

@@ -68,8 +68,15 @@ def draw(label: int, key: str) -> NDArray[np.uint8]:
     """One image [32, 32] of a class, its background of bytes that are all as likely; what is random is the key's."""
     stream = hashlib.shake_256(key.encode()).digest(3 + SIZE * SIZE)
     row, column = (_place(cell, byte) for cell, byte in zip(divmod(label, CELLS), stream[:2], strict=True))
-    image = np.frombuffer(stream, np.uint8, offset=3).reshape(SIZE, SIZE).copy()
-    image[row : row + SIDE, column : column + SIDE] = 255 * (stream[2] % 2)
+    return paint(stream[2:], row, column)
+
+
+def paint(stream: bytes, row: int, column: int) -> NDArray[np.uint8]:
+    """An image [32, 32] with a square that begins in this row and column; its shade is in the first byte of `stream`,
+    the background in the others.
+    """
+    image = np.frombuffer(stream, np.uint8, offset=1).reshape(SIZE, SIZE).copy()
+    image[row : row + SIDE, column : column + SIDE] = 255 * (stream[0] % 2)
     return image
 
 

@@ -11,9 +11,10 @@ import ast
 import difflib
 import importlib.util
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 LIBRARY = "albumentations"
 GROUPS = ("OneOf", "RandomOrder", "Sequential", "SomeOf")
@@ -25,6 +26,8 @@ FromFloat HistogramMatching Lambda MaskDropout MixUp Mosaic Normalize OverlayEle
 PixelDistributionAdaptation RandomCrop3D RandomCropNearBBox RandomSizedBBoxSafeCrop TemplateTransform TextImage
 ToFloat ToTensor3D ToTensorV2
 """.split()  # noqa: SIM905
+_SHIFTING = ("ChromaticAberration",)
+"""Changes of colours, by where they stand in the library, that move pixels all the same."""
 _EXPORTS = re.compile(r"^__all__ = \[(.*?)\]", re.MULTILINE | re.DOTALL)
 _CLASS = re.compile(r"^class (\w+)", re.MULTILINE)
 
@@ -84,6 +87,18 @@ def problem(pipeline: object) -> str | None:
     if not pipeline:
         return "is empty; list transforms, as in [HorizontalFlip: {p: 0.5}]"
     return next(_problems(pipeline, ""), None)
+
+
+def not_photometric(pipeline: Iterable[Mapping[str, Any]]) -> str | None:
+    """The first transform of a good pipeline that may do more than change colours: move, hide or blur; None if none."""
+    for step in pipeline:
+        ((name, given),) = step.items()
+        if name in GROUPS:
+            if found := not_photometric(given["transforms"]):
+                return found
+        elif _classes()[name][0].parent.name != "pixel" or name in _SHIFTING:
+            return name
+    return None
 
 
 def _problems(steps: object, place: str) -> Iterator[str]:

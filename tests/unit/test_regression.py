@@ -1,0 +1,365 @@
+"""A data set with targets instead of classes: prepared, learned, evaluated; what has no meaning for it is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics as sklearn
+from study_fixture import TINY, study
+from tiny import CODE
+from torch import nn
+
+from bakeoff.audit.step import of_folder
+from bakeoff.compare import jackknife
+from bakeoff.data import arrays, registry, step
+from bakeoff.data.source import Images, Info, Raw, Target
+from bakeoff.deploy import facts
+from bakeoff.errors import Refused, UserError
+from bakeoff.evaluate import step as evaluate
+from bakeoff.evaluate.regression import FLOOR, OF_TARGETS, Outputs
+from bakeoff.grid import Grid
+from bakeoff.provenance import read_record
+from bakeoff.train import step as training
+from bakeoff.train.feed import Normalise, Part, Streams
+from bakeoff.train.loop import predict, train
+from bakeoff.train.policies import none
+from bakeoff.train.spec import Recipe
+from bakeoff.train.targets import Standard
+from bakeoff.train.together import train_together
+
+POSITION = {
+    "name": "square_position",
+    "source": "square_position",
+    "settings": {"image_size": 32},
+    "options": {"images": 120, "val_images": 30, "test_images": 40},
+}
+AS_IT_IS = Normalise.of([0.0], [1.0], torch.device("cpu"))
+
+
+# --- the data
+
+
+@pytest.fixture(scope="module")
+def position(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the prepared squares; not to be changed."""
+    folder = tmp_path_factory.mktemp("position") / "data"
+    step.run(POSITION, folder, CODE, folder)
+    return folder
+
+
+def test_targets_are_the_middle_of_the_square(position: Path) -> None:
+    test = arrays.load(position, "test")
+    assert test.labels.dtype == np.float32
+    assert test.labels.shape == (40, 2)
+    for pixels, (x, y) in zip(test.pixels[:, 0], test.labels, strict=True):
+        square = pixels[int(y) - 3 : int(y) + 3, int(x) - 3 : int(x) + 3]
+        assert np.unique(square).tolist() in ([0], [255])
+    every = np.concatenate([arrays.load(position, part).labels for part in arrays.PARTS])
+    assert every.min() < 6
+    assert every.max() > 26
+
+
+def test_the_manifest_says_what_is_to_be_predicted(position: Path) -> None:
+    manifest = read_record(position / "manifest.json", "data")
+    values = arrays.load(position, "train").labels
+    assert manifest["task"] == "regression"
+    assert manifest["class_names"] == []
+    assert [(each["name"], each["unit"]) for each in manifest["targets"]] == [("x", "px"), ("y", "px")]
+    assert [each["mean"] for each in manifest["targets"]] == pytest.approx(values.mean(axis=0).tolist(), abs=1e-4)
+
+
+def test_a_source_keeps_its_promise_of_targets() -> None:
+    info = Info("T", "x", 1, 4, (), False, False, targets=(Target("a", ""), Target("b", "m")))
+    pixels = np.zeros((3, 1, 4, 4), np.uint8)
+    assert info.predicts == "a and b (m)"
+    for wrong, said in (
+        (np.zeros((3, 1), np.float32), "targets are not 2 numbers"),
+        (np.zeros((3, 2)), "targets are not 2 numbers"),
+        (np.full((3, 2), np.nan, np.float32), "no finite number"),
+    ):
+        with pytest.raises(UserError, match=said):
+            step.check("t", info, Raw(train=Images(pixels, wrong), test=None))
+
+
+def test_the_audit_finds_one_image_with_two_targets(position: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    def twice(*_: Any, **options: Any) -> Raw:
+        raw = load(*_, **options)
+        pixels = np.array(raw.train.pixels)
+        pixels[1] = pixels[0]
+        return replace(raw, train=Images(pixels, raw.train.labels))
+
+    load = registry.load
+    assert of_folder(position, near=False)["warnings"] == []
+    monkeypatch.setattr(registry, "load", twice)
+    step.run(POSITION, tmp_path / "data", CODE, tmp_path)
+    found = of_folder(tmp_path / "data", near=False)
+    assert found["conflicts"]["contents"] == 1
+    assert "as different classes" not in found["warnings"][0]
+    assert "with different targets: 0 (x " in found["warnings"][0]
+    assert found["class_counts"]["train"] == [120]
+
+
+# --- training
+
+
+def linear_part(n: int, seed: int = 0) -> Part:
+    """Two targets that are linear in the pixels, of standard deviation 1."""
+    random = torch.Generator().manual_seed(seed)
+    pixels = torch.randint(0, 256, (n, 1, 4, 4), generator=random, dtype=torch.uint8)
+    truth = (pixels.flatten(1).double() / 255 - 0.5) @ torch.linspace(-2, 2, 32, dtype=torch.float64).view(16, 2)
+    return Part(pixels, ((truth - truth.mean(dim=0)) / truth.std(dim=0)).float())
+
+
+def settings(**recipe: Any) -> dict[str, Any]:
+    return {
+        "recipe": Recipe(**{"epochs": 30, "batch_size": 20, "lr": 0.02, "weight_decay": 0, **recipe}),
+        "classes": 2,
+        "make_policy": lambda size: none.build(size, False),
+        "normalise": Normalise.of([0.5], [0.3], torch.device("cpu")),
+        "report": lambda _: None,
+        "progress": lambda *_: None,
+    }
+
+
+def linear_net(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
+
+
+@pytest.mark.parametrize("loss", ["mse", "l1", "huber"])
+def test_a_linear_net_learns_a_linear_target(loss: str) -> None:
+    part, net = linear_part(200), linear_net()
+    outcome = train(net, part, part, streams=Streams(1, 2), **settings(loss=loss))
+    assert outcome.best is not None
+    assert outcome.best.val_loss < 0.02 < outcome.history[0].val_loss
+    assert outcome.best.val_loss == min(line.val_loss for line in outcome.history)
+    assert {(line.train_accuracy, line.val_accuracy) for line in outcome.history} == {(None, None)}
+    outputs = predict(net, part, settings()["normalise"], Recipe())
+    assert outputs.shape == (200, 2)
+    assert float((outputs - part.labels).abs().mean()) < 0.15
+
+
+def test_early_stopping_goes_by_the_loss() -> None:
+    part = linear_part(40)
+    constant = settings(epochs=60, early_stopping=2, optimizer="sgd", lr=1e-9, momentum=0)
+    outcome = train(linear_net(), part, part, streams=Streams(1, 2), **constant)
+    assert outcome.stopped_early
+    assert outcome.best is not None
+    assert len(outcome.history) == outcome.best.epoch + 2
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_seeds_together_are_seeds_alone() -> None:
+    part, streams = linear_part(40), [Streams(1, 2), Streams(3, 4)]
+    alone, stacked = ([linear_net(0), linear_net(1)] for _ in range(2))
+    singles = [train(net, part, part, streams=s, **settings(epochs=3)) for net, s in zip(alone, streams, strict=True)]
+    together = train_together(stacked, part, part, streams=streams, **settings(epochs=3))
+    for one, other in zip(singles, together, strict=True):
+        losses, same = ([line.val_loss for line in each.history] for each in (one, other))
+        assert losses == pytest.approx(same, rel=1e-4)
+        assert other.history[0].train_accuracy is None
+
+
+def test_targets_come_back_from_standard_deviations() -> None:
+    targets = np.random.default_rng(0).normal([5, -2000, 7], [0.01, 300, 0], (50, 3)).astype(np.float32)
+    standard = Standard.of(targets)
+    forth = standard.forth(targets)
+    assert forth.dtype == np.float32
+    assert forth[:, :2].mean(axis=0) == pytest.approx([0, 0], abs=1e-4)
+    assert forth[:, :2].std(axis=0) == pytest.approx([1, 1], abs=1e-4)
+    assert not forth[:, 2].any()  # it never varies
+    assert standard.back(torch.from_numpy(forth)).numpy() == pytest.approx(targets, rel=1e-6)
+
+
+@pytest.fixture(scope="module")
+def run(position: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of an evaluated run; not to be changed."""
+    out = tmp_path_factory.mktemp("run") / "seed0"
+    spec = {
+        "dataset": POSITION,
+        "model": {"name": "tiny_cnn", "builder": "tiny_cnn", "options": {"width": 4}},
+        "augmentation": {"policy": "none", "options": {}},
+        "recipe": {"epochs": 2, "batch_size": 20, "train_images": 80},
+        "device": "cpu",
+        "threads": 1,
+    }
+    names = dict.fromkeys(("dataset", "model", "augmentation", "recipe"), "a")
+    training.run(spec, {**names, "seed": 0}, position, out, CODE)
+    evaluate.run({}, out, CODE)
+    return out
+
+
+def test_a_run_predicts_in_the_unit_of_its_targets(run: Path, position: Path) -> None:
+    record = read_record(run / "run.json", "run")
+    trained_on = arrays.load(position, "train").labels[:80].astype(float)
+    assert record["targets"] == [{"name": "x", "unit": "px"}, {"name": "y", "unit": "px"}]
+    assert record["standardised"]["mean"] == pytest.approx(trained_on.mean(axis=0).tolist())
+    assert record["standardised"]["std"] == pytest.approx(trained_on.std(axis=0).tolist())
+    assert record["val_accuracy"] is None
+    with np.load(run / "predictions.npz") as found:
+        assert set(found.files) == {
+            "example_id", "targets", "outputs", "val_example_id", "val_targets", "val_outputs",
+        }  # fmt: skip
+        assert np.array_equal(found["targets"], arrays.load(position, "test").labels)
+        # Hardly trained, a net says the mean of all: in pixels, not in standard deviations.
+        assert found["outputs"].mean(axis=0) == pytest.approx(trained_on.mean(axis=0), abs=4)
+        off = found["val_outputs"].astype(float) - found["val_targets"]
+    assert record["val_loss"] == pytest.approx(((off / record["standardised"]["std"]) ** 2).mean(), rel=1e-4)
+    lines = (run / "history.csv").read_text().splitlines()
+    assert [line.split(",")[4:7:2] for line in lines[1:]] == [["", ""], ["", ""]]
+
+
+def test_its_metrics_are_those_of_a_regression_alone(run: Path) -> None:
+    record = read_record(run / "metrics.json", "metrics")
+    units = {"rmse": "px", "mse": "px²", "mae": "px", "distance": "px", "r2": "coefficient", "mape": "relative error"}
+    assert {name: each["unit"] for name, each in record["metrics"].items()} == units
+    assert all(each["value"] is not None for each in record["metrics"].values())
+    assert record["confusion"] is record["thresholds"] is record["calibration"]["temperature"] is None
+    assert record["per_class"] == record["worst"] == record["calibration"]["bins"] == []
+
+
+def test_predictions_that_are_not_those_of_the_record_are_refused(run: Path, tmp_path: Path) -> None:
+    from bakeoff.evaluate.load import RunFacts, load_outputs
+
+    known = RunFacts.model_validate(read_record(run / "run.json", "run"))
+    good = dict(np.load(run / "predictions.npz"))
+    wrongs: list[tuple[dict[str, Any], str]] = [
+        ({"outputs": good["outputs"][:, :1]}, "over 2 targets"),
+        ({"targets": good["targets"].astype(int)}, "integers, floats and floats"),
+        ({"outputs": good["outputs"] * np.nan}, "outputs that are no numbers"),
+    ]
+    for change, said in wrongs:
+        np.savez(tmp_path / "predictions.npz", **(good | change))
+        with pytest.raises(Refused, match=said):
+            load_outputs(tmp_path / "predictions.npz", known)
+
+
+def test_what_answers_with_classes_says_that_it_cannot(run: Path) -> None:
+    with pytest.raises(UserError, match="is of a regression"):
+        facts.read(run)
+
+
+# --- metrics
+
+
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_metrics_are_scikit_learns(d: int) -> None:
+    rng = np.random.default_rng(d)
+    targets = rng.normal(3, 2, (60, d)).astype(np.float32)
+    outputs = (targets + rng.normal(0, 1 + np.arange(d), (60, d))).astype(np.float32)
+    p = Outputs(targets, outputs, ("m",) * d)
+    wanted: dict[str, Callable[..., float]] = {
+        "mse": sklearn.mean_squared_error,
+        "rmse": sklearn.root_mean_squared_error,
+        "mae": sklearn.mean_absolute_error,
+        "r2": sklearn.r2_score,
+        "mape": sklearn.mean_absolute_percentage_error,
+    }
+    assert np.abs(targets).min() > FLOOR
+    truth, said = targets.astype(float), outputs.astype(float)
+    for name, function in wanted.items():
+        assert OF_TARGETS[name].measure(p).value == pytest.approx(function(truth, said), rel=1e-12), name
+    distance = OF_TARGETS["distance"].measure(p)
+    assert (distance.value is not None) == (d == 2)
+    if d == 2:
+        assert distance.value == pytest.approx(np.linalg.norm(said - truth, axis=1).mean())
+    else:
+        assert distance.why_null
+
+
+def test_a_relative_error_has_a_floor_and_what_is_undefined_a_reason() -> None:
+    p = Outputs(np.zeros((4, 1)), np.full((4, 1), 0.5))
+    assert OF_TARGETS["mape"].measure(p).value == 0.5 / FLOOR
+    assert OF_TARGETS["r2"].measure(p).why_null == "a target is the same for all images"
+    perfect = Outputs(np.arange(6.0).reshape(3, 2), np.arange(6.0).reshape(3, 2), ("m", "m"))
+    for metric in OF_TARGETS.values():
+        assert metric.measure(perfect).value == metric.best
+
+
+@pytest.mark.parametrize("d", [1, 2])
+def test_each_image_does_to_a_metric_what_leaving_it_out_shows(d: int) -> None:
+    rng = np.random.default_rng(d)
+    targets, outputs = rng.normal(size=(2, 12, d))
+    found = jackknife.of_outputs(targets, outputs)
+    assert found.keys() == OF_TARGETS.keys() - ({"distance"} if d == 1 else set())
+    for name, values in found.items():
+
+        def value(keep: Any, metric: Any = OF_TARGETS[name]) -> float:
+            return metric.measure(Outputs(targets[keep], outputs[keep])).value
+
+        whole = value(np.arange(12))
+        each = np.array([12 * whole - 11 * value(np.delete(np.arange(12), k)) for k in range(12)])
+        assert values == pytest.approx(each + whole - each.mean(), abs=1e-9), name
+        assert values.mean() == pytest.approx(whole), name
+    assert set(jackknife.of_outputs(targets[:1], outputs[:1])) <= {"mse", "mae", "mape", "distance"}
+
+
+# --- the study
+
+REGRESSION = {**TINY, "datasets": ["square_position"], "augmentations": ["none"], "models": ["tiny_cnn", "tiny_vit"]}
+RECIPE = TINY["recipes"]["default"]
+
+
+def recipe(**changes: Any) -> dict[str, Any]:
+    return {"recipes": {"default": {**RECIPE, **changes}}}
+
+
+def pipeline(*transforms: str) -> dict[str, Any]:
+    steps = [{name: {}} for name in transforms]
+    return {"augmentations": [{"name": "mine", "policy": "albumentations", "pipeline": steps}]}
+
+
+def test_a_study_of_a_regression_has_its_own_metrics_and_outputs() -> None:
+    one = study(**REGRESSION)
+    assert one.evaluate.metrics == tuple(OF_TARGETS)
+    assert one.compare.metric == "rmse"
+    assert Grid(one).profile_specs("tiny_cnn", "square_position")[0]["classes"] == 2
+    narrow = study(**REGRESSION, evaluate={"metrics": ["mae"]}, compare={"metric": "mae", "rope": {"mae": 0.1}})
+    assert narrow.evaluate.metrics == ("mae",)
+    assert study().compare.metric == "accuracy"
+    assert not set(study().evaluate.metrics) & set(OF_TARGETS)
+
+
+def test_the_loss_is_in_the_settings_only_where_it_is_another() -> None:
+    specs = [Grid(study(**{**REGRESSION, **recipe(**changes)})) for changes in ({}, {"loss": "mse"}, {"loss": "l1"})]
+    first, same, other = (grid.train_spec(grid.cells[0]) for grid in specs)
+    assert first == same
+    assert "loss" not in first["recipe"]
+    assert other["recipe"]["loss"] == "l1"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"datasets": ["square_position", "digits"]}, r"datasets\[1\]: digits is for classification and square"),
+        ({"models": ["lenet5", "control/majority"]}, r"models\[1\]: control-majority is for classes"),
+        ({"augmentations": ["standard"]}, r"augmentations\[0\]: standard moves, hides or mixes pixels"),
+        ({"augmentations": ["mixup"]}, r"mixup moves, hides or mixes pixels"),
+        (pipeline("GaussNoise", "HorizontalFlip"), "HorizontalFlip of it moves"),
+        (recipe(label_smoothing=0.1), r"recipes.default.label_smoothing: is for classes"),
+        (recipe(sampling="balanced"), r"recipes.default.sampling: is for classes"),
+        ({"probe": {"tta": True}}, "probe: is for classes"),
+        ({"ensembles": [{"name": "e", "models": ["tiny_cnn"], "over": "seeds"}]}, "ensembles: is for classes"),
+        ({"evaluate": {"metrics": ["rmse", "accuracy"]}}, "accuracy is no metric of regression"),
+        ({"compare": {"metric": "accuracy"}}, "'accuracy' is not among the metrics evaluated"),
+        ({"requirements": ["accuracy >= 0.9"]}, "accuracy is a metric that this study does not evaluate"),
+        ({"requirements": ["rmse >= 1"]}, "rmse is better when it is smaller"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else json.dumps(value)[:40],
+)
+def test_what_has_no_meaning_for_targets_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        study(**{**REGRESSION, **changes})
+
+
+def test_colours_may_change_and_classes_have_no_loss_of_targets() -> None:
+    assert study(**{**REGRESSION, **pipeline("GaussNoise", "RandomBrightnessContrast")}).augmentations[0].name == "mine"
+    with pytest.raises(UserError, match=r"recipes.default.loss: 'l1' is of a regression"):
+        study(**recipe(loss="l1"))
