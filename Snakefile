@@ -114,7 +114,7 @@ NEWS = news.News(GRID)
 onstart:
     lock.hold()
     # Snakemake 9's limit of 100 starts of jobs a second has it look through all waiting jobs once a second for each job
-    # that has ended: of hundreds of runs that is most of what it does. A limit that a user asks for stays.
+    # that has ended: of hundreds of runs that is most of what it does. Any other limit stays.
     limit = workflow.scheduling_settings.max_jobs_per_timespan
     if limit and (limit.max_jobs, limit.timespan) == (100, 1):
         workflow.scheduler.job_rate_limiter = None
