@@ -12,13 +12,14 @@ import pandas as pd
 from bakeoff import provenance
 from bakeoff.errors import Refused
 from bakeoff.report import across as datasets
-from bakeoff.report import diagnosed, sampled
+from bakeoff.report import diagnosed, frontiers, sampled
 from bakeoff.report import factorial as factors
 from bakeoff.report import gates as requirements
 from bakeoff.report import ledger as ledgers
 from bakeoff.report.across import Across
 from bakeoff.report.diagnosed import Diagnostics, take
 from bakeoff.report.factorial import View
+from bakeoff.report.frontiers import Frontier
 from bakeoff.report.gates import Gates
 from bakeoff.report.sampled import Sample
 
@@ -230,37 +231,6 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class FrontierPoint:
-    """One candidate: score and cost with 95 % intervals, the probability to be on the frontier, who dominates it."""
-
-    candidate: str
-    score: float
-    score_lo: float | None
-    score_hi: float | None
-    cost: float
-    cost_lo: float | None
-    cost_hi: float | None
-    p_frontier: float | None
-    dominated_by: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Frontier:
-    """The primary metric against one cost, for one comparison, data set and context.
-
-    `attainment` has, for shares of the draws ("0.25", "0.5", "0.75"), the steps (cost, score) of what so many attain.
-    """
-
-    comparison: str
-    factor: str
-    dataset: str
-    context: Mapping[str, str]
-    cost: str
-    points: list[FrontierPoint]
-    attainment: Mapping[str, list[tuple[float, float]]]
-
-
-@dataclass(frozen=True)
 class Confusion:
     """Mean confusion matrix of one cell: rates [C][C], rows are true classes and sum to 1 (None: class not seen)."""
 
@@ -370,7 +340,7 @@ def _results(
         cells=[_cell(cell, missing_seeds) for cell in record["cells"]],
         costs=[take(Cost, cost) for cost in record["costs"]],
         gates=requirements.read(record["gates"], record["recommendation"]),
-        frontiers=[_frontier(entry) for entry in record["frontiers"]],
+        frontiers=frontiers.read(record["frontiers"]),
         across=datasets.read(record["across"]),
         factorial=factors.read(record["factorial"]),
         test_images=[take(TestImages, test_set) for test_set in record["test_sets"]],
@@ -388,10 +358,6 @@ def _cell(raw: Mapping[str, Any], missing_seeds: Mapping[tuple[str, ...], str]) 
     metrics = {name: take(Summary, summary) for name, summary in raw["metrics"].items()}
     key = tuple(raw[axis] for axis in AXES)
     return take(Cell, {**raw, "metrics": metrics, "missing_seeds": missing_seeds.get(key, "")})
-
-
-def _frontier(raw: Mapping[str, Any]) -> Frontier:
-    return take(Frontier, {**raw, "points": [take(FrontierPoint, point) for point in raw["points"]]})
 
 
 def _missing_seeds(path: Path) -> dict[tuple[str, ...], str]:

@@ -19,7 +19,8 @@ from matplotlib.ticker import EngFormatter, Formatter, LogLocator, NullFormatter
 from bakeoff.report import costs
 from bakeoff.report.choice import MOST
 from bakeoff.report.drawing import COLOURS, GREY, MARKERS, Fill, Look, canvas, columns_for, marker_of, nothing, short
-from bakeoff.report.load import Cell, Frontier, FrontierPoint, Metric, Results
+from bakeoff.report.frontiers import Frontier, FrontierPoint
+from bakeoff.report.load import Cell, Metric, Results
 from bakeoff.report.text import Names, Unit, capital, metric_name
 
 _HALF: dict[str, Any] = {"color": GREY, "linewidth": 0.9, "linestyle": (0, (4, 2))}
