@@ -83,7 +83,7 @@ def describe(manifest: Json) -> str:
 def _lines(manifest: Json, audit: Json) -> Iterator[str]:
     shape = f"{manifest['channels']}x{manifest['size']}x{manifest['size']}"
     names = [each["name"] for each in manifest.get("targets", [])]
-    what = " and ".join(names) or f"{len(manifest['class_names'])} classes"
+    what = ", ".join(names) or f"{len(manifest['class_names'])} classes"
     yield f"{manifest['title']}: {what}, images prepared as {shape}"
     for part, name in _NAMES.items():
         counts, ratio = audit["class_counts"][part], audit["imbalance"][part]

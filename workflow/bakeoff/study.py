@@ -136,21 +136,11 @@ def check(document: Document) -> Study:
     data = document.data
     problems += _unknown_keys(data)
     parts: dict[str, Any] = {}
-    for key, field in Study.model_fields.items():
-        if key not in data:
-            if field.is_required():
-                problems.append(((key,), "is missing; a study needs it"))
-            else:
-                parts[key] = field.get_default(call_default_factory=True)
-            continue
-        try:
-            # As JSON, in which strict means that true is no number and "3" is text, but a list may be a tuple.
-            parts[key] = _adapter(key).validate_json(json.dumps(data[key]), strict=True)
-        except ValidationError as error:
-            problems += explain(error, key, data[key], partial(_keys_at, field.annotation))
     infos: dict[str, Info] = {}
+    problems += _part_problems(data, ("data_root", "datasets"), parts)
     problems += _source_problems(parts, infos)
-    tasks.lay_defaults(data, parts, infos)
+    data |= tasks.defaults(data, infos)
+    problems += _part_problems(data, [key for key in Study.model_fields if key not in ("data_root", "datasets")], parts)
     problems += tasks.problems(parts, infos)
     problems += _recipe_problems(parts)
     problems += _weights_problems(parts)
@@ -162,6 +152,23 @@ def check(document: Document) -> Study:
         problems += scale.other_grid(axis_names(whole), axis_names(data))
     report(document, problems)
     return Study.model_validate_json(json.dumps(data), strict=True)
+
+
+def _part_problems(data: Mapping[str, Any], keys: Iterable[str], parts: dict[str, Any]) -> Iterator[Problem]:
+    """What is wrong with the values of these keys; those in which nothing is wrong go into `parts`, read."""
+    for key in keys:
+        field = Study.model_fields[key]
+        if key not in data:
+            if field.is_required():
+                yield (key,), "is missing; a study needs it"
+            else:
+                parts[key] = field.get_default(call_default_factory=True)
+            continue
+        try:
+            # As JSON, in which strict means that true is no number and "3" is text, but a list may be a tuple.
+            parts[key] = _adapter(key).validate_json(json.dumps(data[key]), strict=True)
+        except ValidationError as error:
+            yield from explain(error, key, data[key], partial(_keys_at, field.annotation))
 
 
 def axis_names(data: Mapping[str, Any]) -> dict[str, list[str]]:

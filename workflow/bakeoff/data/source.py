@@ -51,10 +51,10 @@ class Info:
 
     @property
     def predicts(self) -> str:
-        """In words, as in "10 classes" and "x (px) and y (px)"."""
+        """In words, as in "10 classes" and "x (px), y (px)"."""
         if not self.targets:
             return f"{self.classes} classes"
-        return " and ".join(f"{each.name} ({each.unit})" if each.unit else each.name for each in self.targets)
+        return ", ".join(f"{each.name} ({each.unit})" if each.unit else each.name for each in self.targets)
 
     @property
     def classes(self) -> int:

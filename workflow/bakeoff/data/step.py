@@ -279,7 +279,7 @@ def _truths(info: Info, splits: dict[Part, Split]) -> Json:
     return {
         "task": info.task,
         "targets": [
-            {"name": each.name, "unit": each.unit, "mean": round(float(mean), 6), "std": round(float(std), 6)}
+            {"name": each.name, "unit": each.unit, "mean": float(f"{mean:.6g}"), "std": float(f"{std:.6g}")}
             for each, mean, std in zip(info.targets, values.mean(axis=0), values.std(axis=0), strict=True)
         ],
     }

@@ -70,10 +70,15 @@ def mae(p: Outputs) -> float:
     return float(abs(p.off).mean())
 
 
+def are_a_point(units: Sequence[str]) -> bool:
+    """Whether targets of these units are the two coordinates of a point in a plane."""
+    return len(units) == 2 and len(set(units)) == 1
+
+
 @metric("target", "min", (0.0, None), "mean Euclidean norm of output minus target, of two targets")
 def distance(p: Outputs) -> float:
     """Mean distance from the predicted to the true point, of two targets in one unit."""
-    if p.off.shape[1] != 2 or len(set(p.units)) > 1:
+    if not are_a_point(p.units or [""] * p.off.shape[1]):
         raise UndefinedError("there are not two targets in one unit, so they are no point in a plane")
     return float(((p.off**2).sum(axis=1) ** 0.5).mean())
 
@@ -81,9 +86,9 @@ def distance(p: Outputs) -> float:
 @metric("coefficient", "max", (float("-inf"), 1.0), "sklearn.metrics.r2_score")
 def r2(p: Outputs) -> float:
     """Share of the targets' variance that is explained: 1 all, 0 as much as their mean does."""
-    spread = ((p.targets.astype("float64") - p.targets.mean(axis=0, dtype="float64")) ** 2).sum(axis=0)
-    if not spread.all():
+    if (p.targets.min(axis=0) == p.targets.max(axis=0)).any():  # their mean, rounded, may be another
         raise UndefinedError("a target is the same for all images")
+    spread = ((p.targets.astype("float64") - p.targets.mean(axis=0, dtype="float64")) ** 2).sum(axis=0)
     return float((1 - (p.off**2).sum(axis=0) / spread).mean())
 
 

@@ -7,6 +7,7 @@ counted from the left edge and y from the top edge, in pixels, so that both are 
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,29 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bakeoff.data.source import Images, Info, Raw, Target
-from bakeoff.data.sources.nine_cells import SIDE, SIZE, paint
-from bakeoff.errors import UserError
+from bakeoff.data.sources._square import SIDE, SIZE, facts, paint, parts, stacked
 
 PLACES = SIZE - SIDE + 1
 """Rows, or columns, in which a square can begin."""
-_MOST_IMAGES = 1_000_000
+TARGETS = (Target("x", "px"), Target("y", "px"))
 
 
 def info(data_root: Path, *, images: int, val_images: int, test_images: int, channels: int, **_: Any) -> Info:
     """The facts. Raises UserError for numbers out of range; `data_root` is not looked at."""
-    for name, n in (("images", images), ("val_images", val_images), ("test_images", test_images)):
-        if not 2 <= n <= _MOST_IMAGES:
-            raise UserError(f"{name}: {n} must be 2 to {_MOST_IMAGES:,}")
-    return Info(
-        title="Position of a square",
-        origin="drawn from a seed",
-        channels=channels,
-        size=SIZE,
-        class_names=(),
-        official_test=True,
-        flip=False,
-        targets=(Target("x", "px"), Target("y", "px")),
-    )
+    numbers = {"images": images, "val_images": val_images, "test_images": test_images}
+    return facts("Position of a square", channels, numbers, targets=TARGETS)
 
 
 def load(
@@ -48,18 +37,14 @@ def load(
     channels: Literal[1, 3] = 1,
     seed: int = 0,
 ) -> Raw:
-    """The images, drawn anew. Training images do not depend on how many others there are."""
-    return Raw(
-        train=_part("train", images, channels, seed),
-        val=_part("val", val_images, channels, seed),
-        test=_part("test", test_images, channels, seed),
-    )
+    """The images, drawn anew."""
+    return parts(partial(_part, channels=channels, seed=seed), images, val_images, test_images)
 
 
 def _part(part: str, n: int, channels: int, seed: int) -> Images:
     drawn = [draw(f"bakeoff square position {seed} {part} {i}") for i in range(n)]
-    pixels = np.stack([image for image, _ in drawn])[:, None]
-    return Images(np.repeat(pixels, channels, axis=1), np.array([middle for _, middle in drawn], dtype=np.float32))
+    middles = np.array([middle for _, middle in drawn], dtype=np.float32)
+    return Images(stacked([image for image, _ in drawn], channels), middles)
 
 
 def draw(key: str) -> tuple[NDArray[np.uint8], tuple[float, float]]:

@@ -26,8 +26,10 @@ FromFloat HistogramMatching Lambda MaskDropout MixUp Mosaic Normalize OverlayEle
 PixelDistributionAdaptation RandomCrop3D RandomCropNearBBox RandomSizedBBoxSafeCrop TemplateTransform TextImage
 ToFloat ToTensor3D ToTensorV2
 """.split()  # noqa: SIM905
-_SHIFTING = ("ChromaticAberration",)
-"""Changes of colours, by where they stand in the library, that move pixels all the same."""
+_NOT_COLOURS = """
+ChromaticAberration RandomFog RandomGravel RandomRain RandomSnow RandomSunFlare Spatter
+""".split()  # noqa: SIM905
+"""Changes of colours, by where they stand in the library, that move pixels all the same, or lay things over them."""
 _EXPORTS = re.compile(r"^__all__ = \[(.*?)\]", re.MULTILINE | re.DOTALL)
 _CLASS = re.compile(r"^class (\w+)", re.MULTILINE)
 
@@ -96,7 +98,7 @@ def not_photometric(pipeline: Iterable[Mapping[str, Any]]) -> str | None:
         if name in GROUPS:
             if found := not_photometric(given["transforms"]):
                 return found
-        elif _classes()[name][0].parent.name != "pixel" or name in _SHIFTING:
+        elif _classes()[name][0].parent.name != "pixel" or name in _NOT_COLOURS:
             return name
     return None
 
