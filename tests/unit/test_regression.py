@@ -16,6 +16,7 @@ from tiny import CODE
 from torch import nn
 
 from bakeoff.audit.step import of_folder
+from bakeoff.combine import step as combine
 from bakeoff.compare import jackknife
 from bakeoff.data import arrays, registry, step
 from bakeoff.data.source import Images, Info, Raw, Target
@@ -24,6 +25,8 @@ from bakeoff.deploy import facts
 from bakeoff.errors import Refused, UserError
 from bakeoff.evaluate import step as evaluate
 from bakeoff.evaluate.regression import FLOOR, OF_TARGETS, Outputs
+from bakeoff.external import step as external
+from bakeoff.probe import step as probe
 from bakeoff.provenance import read_record
 from bakeoff.train import step as training
 from bakeoff.train.feed import Normalise, Part, Streams
@@ -39,6 +42,7 @@ POSITION = {
     "settings": {"image_size": 32},
     "options": {"images": 120, "val_images": 30, "test_images": 40},
 }
+NAMES = {**dict.fromkeys(("dataset", "model", "augmentation", "recipe"), "a"), "seed": 0}
 AS_IT_IS = Normalise.of([0.0], [1.0], torch.device("cpu"))
 
 
@@ -196,8 +200,7 @@ def run(position: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "device": "cpu",
         "threads": 1,
     }
-    names = dict.fromkeys(("dataset", "model", "augmentation", "recipe"), "a")
-    training.run(spec, {**names, "seed": 0}, position, out, CODE)
+    training.run(spec, NAMES, position, out, CODE)
     evaluate.run({}, out, CODE)
     return out
 
@@ -247,9 +250,19 @@ def test_predictions_that_are_not_those_of_the_record_are_refused(run: Path, tmp
             load_outputs(tmp_path / "predictions.npz", known)
 
 
-def test_what_answers_with_classes_says_that_it_cannot(run: Path) -> None:
+def test_what_answers_with_classes_says_that_it_cannot(run: Path, position: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is of a regression"):
         facts.read(run)
+    with pytest.raises(UserError, match="is of a regression, and probes are for classes"):
+        probe.run({"tta": True}, run, position, tmp_path, CODE)
+    record = read_record(run / "run.json", "run")
+    members = {"method": "mean", "members": [{"model": record["model"], "spec": record["spec_digest"]}]}
+    with pytest.raises(UserError, match="is of a regression, and only runs with classes"):
+        combine.run(members, NAMES, [run], tmp_path, CODE)
+    with pytest.raises(UserError, match="square has targets, and this is for classes"):
+        external.run(
+            {"model": "a", "dataset": POSITION}, {"dataset": "square"}, run / "history.csv", position, tmp_path, CODE
+        )
 
 
 # --- metrics

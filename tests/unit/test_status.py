@@ -63,6 +63,12 @@ def test_the_last_epoch_of_a_log_is_told() -> None:
     assert one.describe() == "digits/lenet5/none/default seed 2  epoch 3/12, val accuracy 0.7900"
 
 
+def test_of_a_regression_the_loss_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    Progress("a b none default seed 0", 5).epoch(Epoch(1, "train", 0.1, 0.5, None, 0.625, None, 2.0))
+    write_log(small(), 2, capsys.readouterr().err)
+    assert seen(small())[0].describe() == "digits/lenet5/none/default seed 2  epoch 1/5, val loss 0.6250"
+
+
 def test_what_training_writes_is_what_is_read(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,7 +116,13 @@ def test_running_failed_and_interrupted_are_told_apart(text: str, age: float, st
 
 
 @pytest.mark.parametrize(
-    "text", ["diverged: loss is nan in epoch 2\n", "oom: out of memory (x)\n", "val accuracy 0.1010, fitted in 0.1 s\n"]
+    "text",
+    [
+        "diverged: loss is nan in epoch 2\n",
+        "oom: out of memory (x)\n",
+        "val accuracy 0.1010, fitted in 0.1 s\n",
+        "val loss 0.2984 at epoch 2 of 2, 5,267 images/s, 0.0 s on cpu\n",
+    ],
 )
 def test_a_log_that_ended_well_is_no_running_job(text: str) -> None:
     write_log(small(), 1, text)

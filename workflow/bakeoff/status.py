@@ -22,8 +22,8 @@ SILENT = 180.0
 """Seconds without a line after which a job is taken for dead, and three epochs more where these are long."""
 _TAIL = 8192
 _EPOCH = re.compile(r"epoch (\d+)/(\d+)[, ].*?(\d+(?::\d\d){1,2}) left")
-_ACCURACY = re.compile(r"val accuracy ([0-9.]+)")
-_SUMMARY = re.compile(r"val accuracy [0-9.]+(?: at epoch|, fitted)|diverged: |oom: ")
+_ACCURACY, _LOSS = (re.compile(rf"val {what} ([0-9.]+)") for what in ("accuracy", "loss"))
+_SUMMARY = re.compile(r"val (?:accuracy|loss) [0-9.]+(?: at epoch|, fitted)|diverged: |oom: ")
 _STOPPED = re.compile(r"bakeoff train: interrupted by ")
 _FAULT = re.compile(r"bakeoff(?: \w+)?: ")
 
@@ -40,6 +40,7 @@ class Training:
     epoch: int | None = None
     epochs: int | None = None
     val_accuracy: float | None = None
+    val_loss: float | None = None
     seconds_left: float | None = None
     problem: str = ""
 
@@ -52,6 +53,8 @@ class Training:
         text = f"{self.name}  epoch {self.epoch}/{self.epochs}"
         if self.val_accuracy is not None:
             text += f", val accuracy {self.val_accuracy:.4f}"
+        elif self.val_loss is not None:  # a regression has no accuracy
+            text += f", val loss {self.val_loss:.4f}"
         return text
 
 
@@ -124,7 +127,6 @@ def read_log(item: Item, log: Path, now: float) -> Training | None:
     found = _EPOCH.search(lines[at])
     assert found is not None  # by the choice of `at`
     epoch, epochs, left = int(found[1]), int(found[2]), _seconds(found[3])
-    accuracy = next((m[1] for line in reversed(lines) if (m := _ACCURACY.search(line))), None)
     running = quiet < SILENT + 3 * left / max(epochs - epoch, 1) and not stopped
     return Training(
         item.name,
@@ -133,9 +135,14 @@ def read_log(item: Item, log: Path, now: float) -> Training | None:
         log,
         epoch,
         epochs,
-        float(accuracy) if accuracy else None,
+        _last(_ACCURACY, lines),
+        _last(_LOSS, lines),
         max(left - quiet, 0.0),
     )
+
+
+def _last(number: re.Pattern[str], lines: list[str]) -> float | None:
+    return next((float(found[1]) for line in reversed(lines) if (found := number.search(line))), None)
 
 
 def _seconds(clock: str) -> float:

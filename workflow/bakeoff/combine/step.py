@@ -91,6 +91,8 @@ def _read(folder: Path, member: Member, seed: int, job: CombineSpec) -> _Run:
     for name, wanted in (("model", member.model), ("seed", seed if member.seed is None else member.seed)):
         if record[name] != wanted:
             raise Refused(f"{path}: is of {name} {record[name]!r}, not {wanted!r}")
+    if record.get("targets"):
+        raise UserError(f"{folder}: is of a regression, and only runs with classes are combined")
     check_files(path, record, "predictions.npz")
     arrays = _load(folder / "predictions.npz")
     if job.probe is None:

@@ -183,7 +183,7 @@ def render(wanted: Wanted, path: Path) -> str:
         "",
         "recipes: # one recipe for all models; a second one is a further row to compare",
         "  default:",
-        f"    epochs: {wanted.epochs} # the epoch with the best validation accuracy is kept",
+        f"    epochs: {wanted.epochs} # the one that is best on the validation images is kept",
         f"    batch_size: {wanted.batch_size}",
         "    optimizer: adamw",
         f"    lr: {wanted.lr!r} # at its highest; the schedule takes it to zero",

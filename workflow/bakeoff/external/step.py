@@ -47,6 +47,11 @@ def run(spec: Mapping[str, Any], names: Json, predictions: Path, data: Path, out
     """
     job = validated(ExternalSpec, spec)
     manifest = read_record(data / "manifest.json", "data", spec=spec_digest(job.dataset))
+    if manifest.get("targets"):
+        raise UserError(
+            f"external: {names['dataset']} has targets, and this is for classes; `bakeoff score --task regression` "
+            "compares predictions of others"
+        )
     _, labels, ids = arrays.files(data, "test")
     check_files(data / "manifest.json", manifest, labels.name, ids.name)
     loaded = [np.load(file, allow_pickle=False) for file in (ids, labels)]

@@ -35,6 +35,8 @@ def run(spec: Mapping[str, Any], run_dir: Path, data: Path, out: Path, code: str
     """
     settings = validated(ProbeSettings, spec)
     record = read_record(run_dir / "run.json", "run")
+    if record.get("targets"):
+        raise UserError(f"{run_dir}: is of a regression, and probes are for classes")
     if record["status"] == "done":
         net = restore(run_dir, data)
         found, files = _answers(net, settings, out)
