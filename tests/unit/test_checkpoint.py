@@ -136,29 +136,33 @@ def test_a_streamed_run_goes_on_with_the_same_images(tmp_path: Path) -> None:
     assert same_weights(net, whole)
 
 
+def two_nets() -> list[nn.Module]:
+    return [net_of("tiny_cnn", {"norm": "batch"}) for _ in range(2)]
+
+
+def together(nets: list[nn.Module], **rest: Any) -> list[Outcome]:
+    return train_together(
+        nets,
+        part(40, 0),
+        part(30, 1),
+        recipe=Recipe(epochs=3, batch_size=10),
+        classes=2,
+        make_policy=lambda size: augment.build({"policy": "standard", "options": {}}, size=size, flip=False),
+        normalise=Normalise.of([0.3], [0.3], torch.device("cpu")),
+        streams=[Streams(1, 2), Streams(3, 4)],
+        report=lambda _: None,
+        progress=lambda *_: None,
+        **rest,
+    )
+
+
 @pytest.mark.parametrize("steps", [2, 5, 8])
 def test_seeds_together_go_on_with_the_same_bits(steps: int, tmp_path: Path) -> None:
-    def together(**rest: Any) -> tuple[list[nn.Module], list[Outcome]]:
-        nets = [net_of("tiny_cnn", {"norm": "batch"}) for _ in range(2)]
-        outcomes = train_together(
-            nets,
-            part(40, 0),
-            part(30, 1),
-            recipe=Recipe(epochs=3, batch_size=10),
-            classes=2,
-            make_policy=lambda size: augment.build({"policy": "standard", "options": {}}, size=size, flip=False),
-            normalise=Normalise.of([0.3], [0.3], torch.device("cpu")),
-            streams=[Streams(1, 2), Streams(3, 4)],
-            report=lambda _: None,
-            progress=lambda *_: None,
-            **rest,
-        )
-        return nets, outcomes
-
-    whole, expected = together()
+    whole, nets = two_nets(), two_nets()
+    expected = together(whole)
     with pytest.raises(Cut):
-        together(keep=stop_after(tmp_path / "c.pt", steps))
-    nets, outcomes = together(resume=Keeper(tmp_path / "c.pt", {}).take())
+        together(two_nets(), keep=stop_after(tmp_path / "c.pt", steps))
+    outcomes = together(nets, resume=Keeper(tmp_path / "c.pt", {}).take())
     assert [timeless(outcome) for outcome in outcomes] == [timeless(outcome) for outcome in expected]
     assert all(same_weights(*pair) for pair in zip(nets, whole, strict=True))
 

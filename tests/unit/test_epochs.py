@@ -9,20 +9,16 @@ from typing import Any
 
 import pytest
 import torch
-from test_checkpoint import NAMES, SPEC, cut_in_training, net_of
-from test_together import part
+from test_checkpoint import NAMES, SPEC, cut_in_training, together, two_nets
 from tiny import CODE
 from torch import Tensor
 
 from bakeoff.layout import epoch_weights
 from bakeoff.provenance import read_record, sha256
-from bakeoff.train import augment, step
+from bakeoff.train import step
 from bakeoff.train.checkpoint import Interrupted
 from bakeoff.train.epochs import EpochWeights
-from bakeoff.train.feed import Normalise, Streams
 from bakeoff.train.job import Execution
-from bakeoff.train.spec import Recipe
-from bakeoff.train.together import train_together
 
 RECIPE: dict[str, Any] = {**SPEC["recipe"], "epochs": 3, "ema": 0.9}
 
@@ -88,7 +84,7 @@ def test_those_of_another_run_do_not_stay(quiet: Path, digits: Path, tmp_path: P
 
 
 def test_seeds_together_have_each_their_own(tmp_path: Path) -> None:
-    nets = [net_of("tiny_cnn", {"norm": "batch"}) for _ in range(2)]
+    nets = two_nets()
     kept = [EpochWeights(tmp_path / str(seed), wanted=True) for seed in range(2)]
     seen: list[dict[int, list[Tensor]]] = [{}, {}]
 
@@ -100,19 +96,7 @@ def test_seeds_together_have_each_their_own(tmp_path: Path) -> None:
 
         return write
 
-    outcomes = train_together(
-        nets,
-        part(40, 0),
-        part(30, 1),
-        recipe=Recipe(epochs=3, batch_size=10),
-        classes=2,
-        make_policy=lambda size: augment.build({"policy": "standard", "options": {}}, size=size, flip=False),
-        normalise=Normalise.of([0.3], [0.3], torch.device("cpu")),
-        streams=[Streams(1, 2), Streams(3, 4)],
-        report=lambda _: None,
-        progress=lambda *_: None,
-        after_epoch=[after(0), after(1)],
-    )
+    outcomes = together(nets, after_epoch=[after(0), after(1)])
     for seed, (net, outcome) in enumerate(zip(nets, outcomes, strict=True)):
         assert outcome.best is not None
         pairs = zip(seen[seed][outcome.best.epoch], net.state_dict().values(), strict=True)
