@@ -45,6 +45,16 @@ def test_the_grid_is_the_product_in_the_order_of_the_file() -> None:
     assert found.n_runs == len(runs(found)) == 24
 
 
+def test_the_report_is_told_the_order_of_the_file() -> None:
+    order = grid(recipes={"b": {}, "a": {"lr": 0.5}}, models=["tiny_cnn", "lenet5"]).report_spec["order"]
+    assert order == {
+        "dataset": ["digits"],
+        "model": ["tiny_cnn", "lenet5"],
+        "augmentation": ["none", "standard"],
+        "recipe": ["b", "a"],
+    }
+
+
 def test_excluded_runs_are_left_out() -> None:
     found = grid(
         exclude=[
@@ -122,7 +132,7 @@ def specs(of: Grid) -> dict[str, Any]:
         pytest.param({"title": "Other"}, {"report"}, id="title"),
         pytest.param({"report": {"labels": {"lenet5": "LeNet-5"}}}, {"report"}, id="labels"),
         pytest.param({"seeds": [0, 1, 2, 3]}, {"compare"}, id="another seed"),
-        pytest.param({"models": ["lenet5", "tiny_cnn", "tiny_vit"]}, {"compare"}, id="another model"),
+        pytest.param({"models": ["lenet5", "tiny_cnn", "tiny_vit"]}, {"compare", "report"}, id="another model"),
         pytest.param({"data_root": "/elsewhere"}, set(), id="place of the data"),
         pytest.param({"study": "other"}, {"compare", "report"}, id="name of the study"),
     ],

@@ -70,6 +70,16 @@ def test_the_lead_names_who_is_not_separable(tmp_path: Path) -> None:
     assert ", not separable from tiny_cnn." in text
 
 
+def test_the_lead_says_where_else_the_best_mean_stands(tmp_path: Path) -> None:
+    def tie(record: dict[str, Any]) -> None:
+        for row in record["rows"]:
+            row["mean"] = 1.0 if row["candidate"] == "lenet5" else row["mean"]
+
+    (text,) = lead.paragraphs(study(tmp_path, body=tie), LABELS)
+    assert text.startswith("LeNet-5 has the highest mean accuracy: 100.0")
+    assert ", with the same mean in 1 other group." in text
+
+
 def test_the_lead_of_a_study_without_a_finished_run(tmp_path: Path) -> None:
     nothing = {("lenet5", "none"): (3, 2)}
     found = study(tmp_path, models=("lenet5",), augmentations=("none",), lost=nothing)

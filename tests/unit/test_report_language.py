@@ -99,6 +99,10 @@ def test_a_sentence_is_not_taken_for_a_part_of_one() -> None:
     assert say("Net has the highest mean accuracy: 98.5% on Digits (n\u00a0=\u00a05, augmentation standard).") == (
         "最高の平均正解率はNet: Digitsで98.5%（n\u00a0=\u00a05、データ拡張 standard）。"
     )
+    twice = "98.5% on Digits (n\u00a0=\u00a05, model Net), with the same mean in 2 other groups"
+    assert say(f"Net has the highest mean accuracy: {twice}.") == (
+        "最高の平均正解率はNet: Digitsで98.5%（n\u00a0=\u00a05、モデル Net）、ほかの2群でも同じ平均。"
+    )
     place = "98.5% on Digits (n\u00a0=\u00a05, model Net), not separable from standard"
     assert say(f"Augmentation none has the highest mean accuracy: {place}.") == (
         "最高の平均正解率はデータ拡張 none: Digitsで98.5%（n\u00a0=\u00a05、モデル Net）、standardとは区別できない。"

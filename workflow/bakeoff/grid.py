@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bakeoff import layout, requirements, stages
 from bakeoff.cells import Cell, Combined, Elsewhere
+from bakeoff.compare.spec import AXES
 from bakeoff.errors import UserError
 from bakeoff.profiles import Profiles
 from bakeoff.provenance import Json, spec_digest
@@ -132,12 +133,13 @@ class Grid(Profiles):
 
     @property
     def report_spec(self) -> Json:
-        """What the report depends on besides the comparison: words, not numbers."""
+        """What the report depends on besides the comparison: words and their order, not numbers."""
         settings = self.study.report.model_dump(mode="json")
         own = {name: entry.label for name, entry in self.study.external.items() if entry.label}
         return {
             "study": self.study.study,
             "title": self.study.title,
+            "order": {axis: list(dict.fromkeys(getattr(cell, axis) for cell in self.every_cell)) for axis in AXES},
             **settings,
             "labels": {**own, **settings["labels"]},
         }

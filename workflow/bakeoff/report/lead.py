@@ -80,7 +80,9 @@ def _winners(results: Results, names: Names, best: Mapping[str, Row], questions:
 
 
 def _place(results: Results, names: Names, best: Row, rows: Sequence[Row]) -> str:
-    """As in "98.3 ± 0.2% on digits (n = 5, augmentation none), not separable from LeNet-5"."""
+    """As in "98.3 ± 0.2% on digits (n = 5, augmentation none), not separable from LeNet-5"; and in how many other
+    groups the best mean stands again.
+    """
     unit = Unit.of(results.metric.unit)
     sign = "%" if unit.sign == "%" else f" {unit.sign}".rstrip()
     fixed = [
@@ -90,8 +92,11 @@ def _place(results: Results, names: Names, best: Row, rows: Sequence[Row]) -> st
         names(row.candidate) for row in rows if row.context == best.context and row.tied_with_best and row is not best
     ]
     runs = f"n\u00a0=\u00a0{words.n_of(results, best)}"
-    return f"{unit.spread(best.mean, best.std)}{sign} on {names(best.dataset)} ({', '.join((runs, *fixed))})" + (
-        f", not separable from {_listed(tied)}" if tied else ""
+    elsewhere = len({str(row.context) for row in rows if row.mean == best.mean and row.context != best.context})
+    return (
+        f"{unit.spread(best.mean, best.std)}{sign} on {names(best.dataset)} ({', '.join((runs, *fixed))})"
+        + (f", not separable from {_listed(tied)}" if tied else "")
+        + (f", with the same mean in {counted(elsewhere, 'other group')}" if elsewhere else "")
     )
 
 

@@ -10,6 +10,7 @@ from bakeoff.errors import UserError
 from bakeoff.report import figures, gates, html, latex, papers, tables, tabular, words
 from bakeoff.report.language import Code, Translator, translator
 from bakeoff.report.load import Results, load
+from bakeoff.report.order import as_named
 from bakeoff.report.text import Names
 
 
@@ -17,14 +18,16 @@ def run(spec: dict[str, Any], code: str, results: Path = layout.RESULTS, process
     """Write the report of spec["study"] and return the path of report.html, which is written last. Figures are drawn by
     so many processes.
 
-    `spec` has "study", and may have "title" (else the study's id), "labels" {id: text}, "columns" [id], "language",
-    "files", the study's own, for the commands that make it again, and "partial" for a comparison of a part of the runs.
+    `spec` has "study", and may have "title" (else the study's id), "labels" {id: text}, "order" {axis: [id]}, "columns"
+    [id], "language", "files", the study's own, for the commands that make it again, and "partial" for a comparison of a
+    part of the runs.
     Raises Refused when a file of the comparison is missing or was changed by hand.
     """
     folder = results / layout.study_dir(spec["study"], bool(spec.get("partial"))).relative_to(layout.RESULTS)
     found = load(folder)
     if found.study != spec["study"]:
         raise UserError(f"{folder}/comparison.json: is of study {found.study!r}, not of {spec['study']!r}")
+    found = as_named(found, spec.get("order") or {})
     names = Names(spec.get("labels") or {})
     title = spec.get("title") or found.study
 
