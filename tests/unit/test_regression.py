@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn import metrics as sklearn
+from test_checkpoint import cut_in_training
 from tiny import CODE
 from torch import nn
 
@@ -29,12 +30,14 @@ from bakeoff.external import step as external
 from bakeoff.probe import step as probe
 from bakeoff.provenance import read_record
 from bakeoff.train import step as training
+from bakeoff.train.checkpoint import Interrupted
 from bakeoff.train.feed import Normalise, Part, Streams
 from bakeoff.train.loop import predict, train
 from bakeoff.train.policies import none
 from bakeoff.train.spec import Recipe
 from bakeoff.train.targets import Standard
 from bakeoff.train.together import train_together
+from bakeoff.train.tuning import Trial
 
 POSITION = {
     "name": "square_position",
@@ -43,7 +46,14 @@ POSITION = {
     "options": {"images": 120, "val_images": 30, "test_images": 40},
 }
 NAMES = {**dict.fromkeys(("dataset", "model", "augmentation", "recipe"), "a"), "seed": 0}
-AS_IT_IS = Normalise.of([0.0], [1.0], torch.device("cpu"))
+SPEC = {
+    "dataset": POSITION,
+    "model": {"name": "tiny_cnn", "builder": "tiny_cnn", "options": {"width": 4}},
+    "augmentation": {"policy": "none", "options": {}},
+    "recipe": {"epochs": 2, "batch_size": 20, "train_images": 80},
+    "device": "cpu",
+    "threads": 1,
+}
 
 
 # --- the data
@@ -192,15 +202,7 @@ def test_targets_come_back_from_standard_deviations() -> None:
 def run(position: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of an evaluated run; not to be changed."""
     out = tmp_path_factory.mktemp("run") / "seed0"
-    spec = {
-        "dataset": POSITION,
-        "model": {"name": "tiny_cnn", "builder": "tiny_cnn", "options": {"width": 4}},
-        "augmentation": {"policy": "none", "options": {}},
-        "recipe": {"epochs": 2, "batch_size": 20, "train_images": 80},
-        "device": "cpu",
-        "threads": 1,
-    }
-    training.run(spec, NAMES, position, out, CODE)
+    training.run(SPEC, NAMES, position, out, CODE)
     evaluate.run({}, out, CODE)
     return out
 
@@ -223,6 +225,24 @@ def test_a_run_predicts_in_the_unit_of_its_targets(run: Path, position: Path) ->
     assert record["val_loss"] == pytest.approx(((off / record["standardised"]["std"]) ** 2).mean(), rel=1e-4)
     lines = (run / "history.csv").read_text().splitlines()
     assert [line.split(",")[4:7:2] for line in lines[1:]] == [["", ""], ["", ""]]
+
+
+def test_cut_off_and_gone_on_it_predicts_the_same(
+    run: Path, position: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        cut_in_training(patch, 7)  # 5 an epoch
+        with pytest.raises(Interrupted):
+            training.run(SPEC, NAMES, position, tmp_path, CODE)
+    training.run(SPEC, NAMES, position, tmp_path, CODE)
+    assert read_record(tmp_path / "run.json", "run")["resumed"] == 1
+    one, other = (np.load(folder / "predictions.npz") for folder in (run, tmp_path))
+    assert all(np.array_equal(one[name], other[name]) for name in one.files)
+
+
+def test_tuning_takes_the_lowest_loss() -> None:
+    by_loss = {loss: Trial(0.1, 0.0, None, loss, 80, 1.0, None) for loss in (0.5, None, 0.2, 7.0)}
+    assert sorted(by_loss, key=lambda loss: by_loss[loss].rank) == [None, 7.0, 0.5, 0.2]
 
 
 def test_its_metrics_are_those_of_a_regression_alone(run: Path) -> None:
