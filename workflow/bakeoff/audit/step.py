@@ -49,13 +49,11 @@ def of_folder(data: Path, near: bool, watch: Watch = unwatched) -> Json:
     """What there is to say of the images prepared in a folder, in numbers and in sentences."""
     manifest = read_record(data / "manifest.json", "data")
     splits = {part: arrays.load(data, part) for part in PARTS}
-    if manifest.get("targets"):
-        splits, classes = numbered(splits, [each["name"] for each in manifest["targets"]])
-        found = audit(splits, len(classes), manifest["left_out"], look_for_near=near, watch=watch)
+    targets = [each["name"] for each in manifest.get("targets", [])]
+    splits, classes = numbered(splits, targets) if targets else (splits, manifest["class_names"])
+    found = audit(splits, len(classes), manifest["left_out"], look_for_near=near, watch=watch)
+    if targets:
         found |= without_classes(splits)
-    else:
-        classes = manifest["class_names"]
-        found = audit(splits, len(classes), manifest["left_out"], look_for_near=near, watch=watch)
     return verdict.with_verdict(found, classes, _names(data, manifest))
 
 
