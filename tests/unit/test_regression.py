@@ -100,8 +100,9 @@ def test_a_source_keeps_its_promise_of_targets() -> None:
     pixels = np.zeros((3, 1, 4, 4), np.uint8)
     assert info.predicts == "a, b (m)"
     for wrong, said in (
-        (np.zeros((3, 1), np.float32), "targets are not 2 numbers"),
-        (np.zeros((3, 2)), "targets are not 2 numbers"),
+        (np.zeros((3, 1), np.float32), r"train targets are float32 \[3, 1\], not float32 \[3, 2\] \(a, b \(m\)\)"),
+        (np.zeros(3, np.float32), r"targets are float32 \[3\], not"),
+        (np.zeros((3, 2)), r"targets are float64 \[3, 2\], not"),
         (np.full((3, 2), np.nan, np.float32), "no finite number"),
     ):
         with pytest.raises(UserError, match=said):

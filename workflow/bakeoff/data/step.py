@@ -142,9 +142,10 @@ def check(name: str, info: Info, raw: Raw) -> None:
 
 
 def _check_targets(name: str, info: Info, part: str, targets: NDArray[Any]) -> None:
-    wanted = f"{len(info.targets)} numbers of 32 bits ({info.predicts})"
-    if targets.dtype != np.float32 or targets.shape[1:] != (len(info.targets),):
-        raise UserError(f"{name}: its {part} targets are not {wanted} an image")
+    n, d = len(targets), len(info.targets)
+    if targets.dtype != np.float32 or targets.shape != (n, d):
+        found = f"{targets.dtype} {list(targets.shape)}"
+        raise UserError(f"{name}: its {part} targets are {found}, not float32 [{n}, {d}] ({info.predicts})")
     if not np.isfinite(targets).all():
         raise UserError(f"{name}: a {part} target is no finite number")
 
