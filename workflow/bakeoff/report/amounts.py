@@ -15,7 +15,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from bakeoff.report.choice import MOST
 from bakeoff.report.drawing import COLOURS, MARKERS, Look, canvas, columns_for, legend_of, nothing, short
 from bakeoff.report.load import Cell, Results
-from bakeoff.report.text import Names, Unit, capital, metric_name
+from bakeoff.report.text import Names, Unit
 
 
 def data_amount(results: Results, names: Names, look: Look) -> Figure:
@@ -37,7 +37,6 @@ def data_amount(results: Results, names: Names, look: Look) -> Figure:
     looks, legend = _looks([series for _, lines in shown for series in lines], results, names, look)
     figure = canvas(columns, rows * 58, legend, "Means over seeds with 95 % t intervals.")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    unit = Unit.of(results.metric.unit)
     several = len({cell.augmentation for cell in results.cells}) > 1
     for ax, ((dataset, augmentation), lines) in zip(axes, shown, strict=False):
         amounts = [cell.n_train for series in lines for cell in series if cell.n_train]
@@ -47,7 +46,7 @@ def data_amount(results: Results, names: Names, look: Look) -> Figure:
         for i, series in enumerate(lines):
             _line(ax, series, results, looks[_key(series)], step ** (i - (len(lines) - 1) / 2))
         ax.set_title(short(names(dataset), 24) + (f", {short(names(augmentation), 16)}" if several else ""))
-        ax.set(xlabel="Training images", ylabel=f"{capital(metric_name(results.metric.name))} ({unit.sign})")
+        ax.set(xlabel="Training images", ylabel=results.metric.axis)
         _axis(ax, amounts)
     for ax in axes[len(shown) :]:
         ax.set_axis_off()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bakeoff.report import costs, words
 from bakeoff.report.tabular import Column
-from bakeoff.report.text import NONE, Names, Unit, capital, metric_name, probability, significant
+from bakeoff.report.text import NONE, Names, Unit, apart, capital, metric_name, probability, significant
 
 if TYPE_CHECKING:
     from bakeoff.report.load import Reference, Results, Row
@@ -89,7 +89,7 @@ def _interval(name: str, key: str, diff: str | None = None) -> Make:
                 return asked.unit.bounds(lo, hi)
             return asked.unit.interval(row.values.get(diff), lo, hi)
 
-        return [Column(name, text, unit=f"{asked.unit.points}, 95%".removeprefix(", "))]
+        return [Column(name, text, unit=apart(asked.unit.points, "95%"))]
 
     return make
 
@@ -158,7 +158,7 @@ def _difference(asked: Asked) -> list[Column[Row]]:
     def text(row: Row) -> str:
         return "baseline" if row.is_baseline else unit.interval(row.diff, row.diff_ci_lo, row.diff_ci_hi)
 
-    return [Column("Difference", text, unit=f"{unit.points}, 95% interval".removeprefix(", "), always=True)]
+    return [Column("Difference", text, unit=apart(unit.points, "95% interval"), always=True)]
 
 
 def _p_adjusted(asked: Asked) -> list[Column[Row]]:
@@ -181,7 +181,7 @@ def _detectable(asked: Asked) -> list[Column[Row]]:
     def text(row: Row) -> str:
         return NONE if row.mde80 is None else unit.plain(row.mde80)
 
-    return [Column("Detectable", text, unit=f"{unit.points}, 80% power")]
+    return [Column("Detectable", text, unit=apart(unit.points, "80% power"))]
 
 
 def rank(row: Row) -> str:

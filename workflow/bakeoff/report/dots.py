@@ -14,7 +14,7 @@ from bakeoff.report.drawing import GREY, Look, canvas, columns_for, nothing, sho
 from bakeoff.report.intervals import heading
 from bakeoff.report.ledger import Entry
 from bakeoff.report.load import Cell, Results
-from bakeoff.report.text import Names, Unit, capital, metric_name
+from bakeoff.report.text import Names, Unit
 
 _ROW = 4.4
 _MOST_ROWS = 48
@@ -38,10 +38,9 @@ def seeds(results: Results, names: Names, look: Look) -> Figure:
     note = f"Grey lines join runs of the same seed{shown_of(len(shown), len(datasets), 'data sets')}."
     figure = canvas(columns, sum(heights), _legend(), note)
     axes = figure.subplots(rows, columns, squeeze=False, height_ratios=heights).ravel()
-    unit = Unit.of(results.metric.unit)
     for ax, dataset in zip(axes, shown, strict=False):
         _panel(ax, cells[dataset], results, names, look)
-        ax.set(title=short(names(dataset)), xlabel=f"{capital(metric_name(results.metric.name))} ({unit.sign})")
+        ax.set(title=short(names(dataset)), xlabel=results.metric.axis)
     for ax in axes[len(shown) :]:
         ax.set_axis_off()
     return figure

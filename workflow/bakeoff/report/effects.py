@@ -12,7 +12,7 @@ from bakeoff.report.drawing import GREY, Look, canvas, columns_for, nothing, sho
 from bakeoff.report.factorial import Effect, Interaction, View
 from bakeoff.report.intervals import Line
 from bakeoff.report.load import Results
-from bakeoff.report.text import Names, Unit, metric_name
+from bakeoff.report.text import Names, Unit, labelled, metric_name
 
 _NOTE = (
     "Black: averaged over all other settings inside each seed, with its corrected mark; below it at each level of the "
@@ -39,7 +39,7 @@ def effects(results: Results, names: Names, look: Look) -> Figure:
         intervals.draw(ax, lines, unit, None, 20 if columns < 3 else 14)
         title = f"{short(names(view.dataset), 24)}: {entry.factor}s by {entry.between}"
         ax.set_title(f"{title}\n{short(entry.said, 48)}")
-        ax.set_xlabel(f"Difference in {metric_name(results.metric.name)} ({unit.points})")
+        ax.set_xlabel(labelled(f"Difference in {metric_name(results.metric.name)}", unit.points, results.metric.remark))
     for ax in axes[len(panels) :]:
         ax.set_axis_off()
     return figure

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bakeoff.report.diagnosed import take
 from bakeoff.report.tabular import Column, Table, build
-from bakeoff.report.text import NONE, Names, Unit, capital, probability
+from bakeoff.report.text import NONE, Names, Unit, apart, capital, probability
 
 if TYPE_CHECKING:
     from bakeoff.report.load import Results
@@ -136,7 +136,7 @@ def _columns(results: Results, names: Names) -> list[Column[Judged]]:
         Column(
             "Difference",
             lambda row: unit.interval(row.diff, row.diff_ci_lo, row.diff_ci_hi),
-            unit=f"{unit.points}, 95% interval",
+            unit=apart(unit.points, "95% interval"),
         ),
         Column("p", p, unit="raw" if results.correction == "none" else "adjusted"),
         Column("p exact", lambda row: probability(row.p_exact)),

@@ -13,7 +13,7 @@ from bakeoff.report.choice import MOST
 from bakeoff.report.drawing import GREY, Look, canvas, columns_for, nothing, short, shown_of
 from bakeoff.report.intervals import Line
 from bakeoff.report.load import Results, Row
-from bakeoff.report.text import Names, Unit, metric_name
+from bakeoff.report.text import Names, Unit, labelled, metric_name
 
 _MOST_ROWS = 60
 
@@ -40,8 +40,7 @@ def forest(results: Results, names: Names, look: Look) -> Figure:
         room = 22 if columns < 3 else 15
         title = f"{short(names(first.dataset), room)}: {first.factor}s minus {short(names(first.baseline), room)}"
         ax.set_title(title + words.named(first))
-        sign = "" if results.metric.direction == "max" else ", less is better"
-        ax.set_xlabel(f"Difference in {metric_name(results.metric.name)} ({unit.points}{sign})")
+        ax.set_xlabel(labelled(f"Difference in {metric_name(results.metric.name)}", unit.points, results.metric.remark))
     for ax in axes[len(panels) :]:
         ax.set_axis_off()
     return figure

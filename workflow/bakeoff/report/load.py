@@ -22,6 +22,7 @@ from bakeoff.report.factorial import View
 from bakeoff.report.frontiers import Frontier
 from bakeoff.report.gates import Gates
 from bakeoff.report.sampled import Sample
+from bakeoff.report.text import Unit, capital, labelled, metric_name
 
 AXES = ("dataset", "model", "augmentation", "recipe")
 
@@ -33,6 +34,16 @@ class Metric:
     name: str
     unit: str
     direction: str
+
+    @property
+    def remark(self) -> str:
+        """What tells how to read its differences, "" where more is better."""
+        return "" if self.direction == "max" else "less is better"
+
+    @property
+    def axis(self) -> str:
+        """What stands along its axis, as in "Distance (px, less is better)"."""
+        return labelled(capital(metric_name(self.name)), Unit.of(self.unit).sign, self.remark)
 
 
 @dataclass(frozen=True)

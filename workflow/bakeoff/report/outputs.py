@@ -38,7 +38,8 @@ def outputs(results: Results, names: Names, look: Look) -> Figure:
     shown = every[:_MOST]
     columns = min(max(len(found.targets) for _, found in shown), _MOST)
     more = f" The best {len(shown)} of {len(every)} models." if len(every) > len(shown) else ""
-    note = f"Of the first finished run, and up to {max(len(found.true[0]) for _, found in shown)} test images.{more}"
+    most = max(len(found.true[0]) for _, found in shown)
+    note = f"The first finished run at the augmentation and recipe with the best mean; up to {most} test images.{more}"
     figure = canvas(columns, len(shown) * 95, note=note)
     heights = [2, 1] * len(shown)
     axes = figure.subplots(2 * len(shown), columns, squeeze=False, height_ratios=heights)
@@ -64,7 +65,10 @@ def _panels(above: Axes, below: Axes, found: Outputs, target: int, style: Mappin
     true, predicted = found.true[target], found.predicted[target]
     ends = [min(true.min(), predicted.min()), max(true.max(), predicted.max())]
     line = {"color": GREY, "linewidth": 0.6, "linestyle": (0, (1, 1.5))}
-    points: dict[str, Any] = {**style, "linestyle": "none", "markersize": 1.5, "alpha": 0.6, "markeredgewidth": 0}
+    points: dict[str, Any] = {
+        **style, "linestyle": "none", "markersize": 1.5, "alpha": 0.6, "markeredgewidth": 0,
+        "rasterized": True,  # as shapes, points by the thousand make a file of half a megabyte and more
+    }  # fmt: skip
     above.plot(ends, ends, **line)  # type: ignore[arg-type]
     above.plot(true, predicted, **points)
     below.axhline(0, **line)  # type: ignore[arg-type]

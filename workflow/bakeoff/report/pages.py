@@ -11,7 +11,7 @@ from bakeoff.report.choice import best
 from bakeoff.report.diagnosed import Diagnosis, Mistake
 from bakeoff.report.load import Cell, Confusion, Results, Row
 from bakeoff.report.tabular import Column, Table, build, by_dataset
-from bakeoff.report.text import NONE, Names, Unit, capital, metric_name
+from bakeoff.report.text import NONE, Names, Unit, apart, capital, metric_name
 
 _ERRORS = 8
 _PICTURES = 160
@@ -125,7 +125,7 @@ def _scores(cells: Sequence[Cell], results: Results, names: Names) -> Table:
         Column[Cell]("Recipe", lambda cell: names(cell.recipe), left=True),
         Column[Cell](capital(metric_name(results.metric.name)), lambda cell: unit.spread(*of(cell)), unit=unit.sign),
         Column[Cell]("Runs", lambda cell: f"{cell.done} of {cell.expected}", lambda cell: cell.done < cell.expected),
-        Column[Cell]("Difference", difference, unit=f"{unit.points}, 95% interval"),
+        Column[Cell]("Difference", difference, unit=apart(unit.points, "95% interval")),
         Column[Cell]("Verdict", lambda cell: words.verdict(found) if (found := row(cell)) else NONE, left=True),
         Column[Cell]("Rank", rank),
     ]

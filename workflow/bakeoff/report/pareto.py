@@ -21,7 +21,7 @@ from bakeoff.report.choice import MOST
 from bakeoff.report.drawing import COLOURS, GREY, MARKERS, Fill, Look, canvas, columns_for, marker_of, nothing, short
 from bakeoff.report.frontiers import Frontier, FrontierPoint
 from bakeoff.report.load import Cell, Metric, Results
-from bakeoff.report.text import Names, Unit, capital, metric_name
+from bakeoff.report.text import Names, Unit
 
 _HALF: dict[str, Any] = {"color": GREY, "linewidth": 0.9, "linestyle": (0, (4, 2))}
 _FAINT = 0.16
@@ -95,9 +95,8 @@ def pareto(results: Results, names: Names, look: Look, axis: Axis) -> Figure:
     for ax, panel in zip(axes, panels, strict=False):
         _panel(ax, panel, results, models, axis)
         ax.set(title=short(_title(panel, panels, names), 48), xlabel=_label(axis, results))
-    unit = Unit.of(results.metric.unit)
     for ax in axes[: len(panels) : columns]:
-        ax.set_ylabel(f"{capital(metric_name(results.metric.name))} ({unit.sign}), 95% interval")
+        ax.set_ylabel(f"{results.metric.axis}, 95% interval")
     for ax in axes[max(len(panels), 1) :]:
         ax.set_axis_off()
     return figure

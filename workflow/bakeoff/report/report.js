@@ -244,7 +244,7 @@ function specification(data, x, y, width) {
   const shapes = { domain: colours.domain, range: plotted.looks.map(({ shape }) => shape) };
   const scale = (axis) => (axes.elements.log.checked && !("scale" in axis) ? { type: "log", nice: false, padding: 18 } : { zero: false, padding: 18 });
   const title = ({ label, unit }) => (unit ? `${label} (${unit})` : label);
-  const axis = (of) => ({ title: title(of), format: of.unit ? "~r" : "~s", grid: true, labelOverlap: true, tickCount: 6 });
+  const axis = (of) => ({ title: title(of), format: of.unit || "scale" in of ? "~r" : "~s", grid: true, labelOverlap: true, tickCount: 6 });
   const at = {
     x: { field: "x", type: "quantitative", scale: scale(x), axis: axis(x) },
     y: { field: "y", type: "quantitative", scale: scale(y), axis: axis(y) },

@@ -12,7 +12,7 @@ from bakeoff.report import columns, costs, words
 from bakeoff.report.columns import Asked
 from bakeoff.report.load import Reference, Results, Row
 from bakeoff.report.tabular import Column, Table, build, by_dataset
-from bakeoff.report.text import NONE, Names, Unit, capital, metric_name
+from bakeoff.report.text import NONE, Names, Unit, capital, labelled, metric_name
 
 _STATISTICS = (
     "verdict", "n_pairs", "crossed", "boot", "p_raw", "p_exact", "crossed_p_adj", "p_tost", "d_z", "mde80", "rank",
@@ -100,8 +100,7 @@ def references(results: Results, names: Names) -> Table | None:
         return ", ".join(map(names, parts)) + remarks.mark([reference.said])
 
     def metric(reference: Reference) -> str:
-        sign = Unit.of(reference.unit).sign
-        return capital(metric_name(reference.metric)) + (f" ({sign})" if sign else "")
+        return labelled(capital(metric_name(reference.metric)), Unit.of(reference.unit).sign)
 
     def between(reference: Reference, lo: float | None, hi: float | None) -> str:
         return NONE if lo is None or hi is None else Unit.of(reference.unit).range(lo, hi)

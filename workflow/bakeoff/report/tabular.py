@@ -11,7 +11,7 @@ from html import escape
 from itertools import groupby
 from typing import Generic, Protocol, TypeVar
 
-from bakeoff.report.text import Names, markdown
+from bakeoff.report.text import Names, labelled, markdown
 from bakeoff.spreadsheet import as_text
 
 T = TypeVar("T", contravariant=True)
@@ -28,7 +28,7 @@ class Head:
     @property
     def text(self) -> str:
         """Name and unit on one line."""
-        return f"{self.name} ({self.unit})" if self.unit else self.name
+        return labelled(self.name, self.unit)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,16 @@ def metric_name(name: str) -> str:
     return _METRICS.get(head, head.replace("_", " ")) + bracket + rest
 
 
+def apart(*parts: str) -> str:
+    """What stands in parentheses behind a name, a unit or what else tells how to read it: those that there are."""
+    return ", ".join(filter(None, parts))
+
+
+def labelled(name: str, *parts: str) -> str:
+    """A name and what stands in parentheses behind it, as in "Distance (px, less is better)"."""
+    return f"{name} ({apart(*parts)})" if apart(*parts) else name
+
+
 def capital(text: str) -> str:
     """Text with its first letter large, the others as they are."""
     return text[:1].upper() + text[1:]
@@ -54,17 +64,30 @@ class Unit:
 
     @classmethod
     def of(cls, unit: str) -> Unit:
-        """How values in the files' `unit` are printed: fractions as per cent, others as they are."""
-        return cls(100.0, "%", "points") if unit == "fraction" else cls(1.0, unit, unit)
+        """How values in the files' `unit` are printed: fractions as per cent, others as they are, and a coefficient
+        without a unit, which it has not.
+        """
+        if unit == "fraction":
+            return cls(100.0, "%", "points")
+        shown = "" if unit == "coefficient" else unit
+        return cls(1.0, shown, shown)
+
+    @property
+    def behind(self) -> str:
+        """What follows a value, as in "98.3%", "2.8 px" and, where there is no unit, "0.9"."""
+        return self.sign if self.sign == "%" else f" {self.sign}".rstrip()
 
     def spread(self, mean: float | None, std: float | None) -> str:
         """As in "98.31 ± 0.24": as many decimals as two significant digits of the standard deviation have."""
         if mean is None:
             return NONE
         if std is None:
-            return f"{mean * self.scale:.2f}"
+            return self._fixed(mean, 2)
         places = decimals(std * self.scale)
-        return f"{mean * self.scale:.{places}f} ± {std * self.scale:.{places}f}"
+        return f"{self._fixed(mean, places)} ± {self._fixed(std, places)}"
+
+    def _fixed(self, value: float, places: int) -> str:
+        return f"{value * self.scale:z.{places}f}".replace("-", "−")
 
     def interval(self, value: float | None, lo: float | None, hi: float | None) -> str:
         """As in "+0.90 (+0.52 to +1.28)": decimals follow the half width of the interval."""
@@ -90,11 +113,11 @@ class Unit:
     def range(self, lo: float, hi: float) -> str:
         """An interval of values, as in "94.1–95.3"."""
         places = self._places(lo, hi)
-        return f"{lo * self.scale:.{places}f}–{hi * self.scale:.{places}f}"
+        return f"{self._fixed(lo, places)}–{self._fixed(hi, places)}"
 
     def published(self, value: float) -> str:
         """A value with the digits that it has."""
-        return f"{value * self.scale:.6g}"
+        return f"{value * self.scale:.6g}".replace("-", "−")
 
     def plain(self, value: float) -> str:
         """A size without a sign, e.g. of a region of equivalence: two significant digits."""

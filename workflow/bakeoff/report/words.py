@@ -149,11 +149,10 @@ def _best(results: Results, names: Names, rows: list[Row]) -> str:
         return "No run finished."
     unit = Unit.of(results.metric.unit)
     extreme = "Highest" if results.metric.direction == "max" else "Lowest"
-    sign = "%" if unit.sign == "%" else f" {unit.sign}"
     tied = [names(row.candidate) for row in rows if row.tied_with_best and row is not best]
     return (
         f"{extreme} mean {metric_name(results.metric.name)}: {names(best.candidate)}, "
-        f"{unit.spread(best.mean, best.std)}{sign} (n = {n_of(results, best)})"
+        f"{unit.spread(best.mean, best.std)}{unit.behind} (n = {n_of(results, best)})"
         + (f"; not separable from it: {', '.join(tied)}." if tied else ".")
     )
 
@@ -162,7 +161,7 @@ def _verdicts(results: Results, names: Names, rows: list[Row]) -> Iterator[str]:
     unit = Unit.of(results.metric.unit)
     baseline = names(rows[0].baseline)
     rope = next((row.rope for row in rows if row.rope is not None), None)
-    margin = f" within ±{unit.plain(rope)} {unit.points}" if rope is not None else ""
+    margin = f" within ±{unit.plain(rope)} {unit.points}".rstrip() if rope is not None else ""
     leads = {
         "better": f"Better than {baseline}",
         "worse": f"Worse than {baseline}",
@@ -185,7 +184,7 @@ def _claim(results: Results, names: Names, row: Row, kind: str) -> str:
     unit = Unit.of(results.metric.unit)
     if kind == _UNTESTED:
         return f"{names(row.candidate)} ({reason(row)})"
-    text = f"{names(row.candidate)} by {unit.interval(row.diff, row.diff_ci_lo, row.diff_ci_hi)} {unit.points}"
+    text = f"{names(row.candidate)} by {unit.interval(row.diff, row.diff_ci_lo, row.diff_ci_hi)} {unit.points}".rstrip()
     seen = marks(row, results)
     if seen and row.crossed_p_adj is not None:
         scope = "also for new images" if "◆" in seen else "on these test images; for new images it cannot tell"
