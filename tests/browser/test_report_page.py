@@ -240,3 +240,28 @@ def test_without_a_script_and_on_paper_all_of_it_is_there(chromium: Any, address
     assert not page.locator("nav").is_visible()
     assert page.locator("#fairness table").first.is_visible()
     reader.context.close()
+
+
+BROKEN = r"""() => {
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const lines = [];
+  for (let node; (node = texts.nextNode()); )
+    for (const found of node.data.matchAll(/[\d.]+ ± [\d.]+/g)) {
+      const range = document.createRange();
+      range.setStart(node, found.index);
+      range.setEnd(node, found.index + found[0].length);
+      lines.push([found[0], new Set([...range.getClientRects()].map(({ top }) => top)).size]);
+    }
+  return [lines.length, lines.filter(([, n]) => n > 1).map(([text]) => text)];
+}"""
+
+
+def test_a_value_and_its_uncertainty_stand_on_one_line(chromium: Any, address: str) -> None:
+    """In words and, on paper, where cells may break, in tables too."""
+    reader = Reader(chromium, address, 390)
+    for media in ("screen", "print"):
+        reader.page.emulate_media(media=media)
+        n, broken = reader.page.evaluate(BROKEN)
+        assert n > 100
+        assert broken == []
+    reader.context.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,7 @@ from bakeoff.report import (
     verified,
     words,
 )
-from bakeoff.report.language import Translator, translator
+from bakeoff.report.language import TOKEN, Translator, translator
 from bakeoff.report.load import Results, Row
 from bakeoff.report.tabular import Entry, Table
 from bakeoff.report.text import Names, capital, counted, metric_name
@@ -46,6 +47,7 @@ _PLACED = {
     "pareto_energy", "curves", "learning_rate", "confusion", "confusion_difference", "per_class",
     "errors", "outputs", "roc", "pr", "thresholds", "reliability", "corruptions", "explanations", "forest", "samples",
 }  # fmt: skip
+_SPREAD = re.compile(r"[+−]?\d[\d.]* ± \d[\d.]*%?")
 _ALWAYS_OPEN = 3000
 """Letters of the answer in words up to which it is not folded."""
 
@@ -146,7 +148,14 @@ def render(
         effects=factorial.tables(results, names),
         code=code,
     )
-    return say.page(page)
+    return _unbroken(say.page(page))
+
+
+def _unbroken(page: str) -> str:
+    """The page with each value and its uncertainty on one line; by a tag, for what is copied has plain spaces."""
+    return TOKEN.sub(
+        lambda token: _SPREAD.sub(r'<span class="spread">\g<0></span>', token[0]) if token["text"] else token[0], page
+    )
 
 
 def _own(name: str) -> str:

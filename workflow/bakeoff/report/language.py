@@ -99,7 +99,7 @@ class Translator:
         """A page of HTML with its texts in this language; programs, styles and what is typed as code stay."""
         if self.code == "en":
             return html
-        return _TOKEN.sub(self._token, html).replace('<html lang="en">', f'<html lang="{self.code}">', 1)
+        return TOKEN.sub(self._token, html).replace('<html lang="en">', f'<html lang="{self.code}">', 1)
 
     def _token(self, match: re.Match[str]) -> str:
         if match["text"]:
@@ -176,11 +176,12 @@ class Translator:
         )
 
 
-_TOKEN = re.compile(
+TOKEN = re.compile(
     r"(?P<code><(?P<element>script|style|pre|code)\b.*?</(?P=element)>)"
     r'|(?P<tag><(?:[^<>"]|"[^"]*")*>)|(?P<text>[^<]+)',
     re.DOTALL,
 )
+"""A piece of a page: a program or a style or what is typed as code, a tag, or a text."""
 _SPOKEN = re.compile(r'( (?:title|alt|aria-label|placeholder)=)"([^"]*)"')
 
 
