@@ -21,10 +21,13 @@ from bakeoff.compare import paired, resampling
 from bakeoff.compare.spec import Comparison, Elsewhere
 from bakeoff.errors import UserError
 from bakeoff.evaluate import step as evaluate
+from bakeoff.evaluate.predictions import ANSWERS_ONLY
 from bakeoff.external import costs, step
 from bakeoff.provenance import read_record, sha256
+from bakeoff.score import classification
 
 NAMES = {"dataset": "digits", "model": "theirs", "augmentation": "none", "recipe": "default", "seed": 1000}
+NO_VALIDATION = "there are no validation predictions to fit a temperature on"
 SPEC = {"model": "theirs", "dataset": DIGITS}
 Arrays = dict[str, Any]
 
@@ -108,6 +111,41 @@ def test_a_file_of_any_form_is_a_run(
     }  # fmt: skip
 
 
+def answers(arrays: Arrays) -> Arrays:
+    return {"example_id": arrays["example_id"], "y_pred": arrays["logits"].argmax(axis=1)}
+
+
+@pytest.mark.parametrize("write", [npz, csv])
+def test_of_answers_alone_all_that_answers_tell_is_there_and_nothing_else(
+    write: Callable[..., bytes], theirs: Arrays, digits: Path, tmp_path: Path
+) -> None:
+    records = {}
+    for kind, arrays in {"scores": theirs, "answers": answers(shuffled(theirs))}.items():
+        (tmp_path / kind).mkdir()
+        run = made(write(**arrays), "seed0.file", digits, tmp_path / kind)
+        evaluate.run({}, run, CODE)
+        records[kind] = read_record(run / "metrics.json", "metrics")
+    scores, alone = records["scores"], records["answers"]
+    known = {name: value for name, value in alone["metrics"].items() if value["value"] is not None}
+    assert set(known) == set(classification.OF_ANSWERS)
+    assert known == {name: scores["metrics"][name] for name in known}
+    reasons = {value["why_null"] for name, value in alone["metrics"].items() if name not in known}
+    assert reasons == {ANSWERS_ONLY, "the history of the training is not known", NO_VALIDATION}
+    assert alone["confusion"] == scores["confusion"]
+    assert alone["calibration"]["bins"] == []
+    assert alone["calibration"]["why_null"] == ANSWERS_ONLY
+    assert {row["auroc"] for row in alone["per_class"]} == {None}
+    assert [row["recall"] for row in alone["per_class"]] == [row["recall"] for row in scores["per_class"]]
+    assert {row["confidence"] for row in alone["worst"]} == {None}
+
+
+def test_answers_may_be_names_of_classes(theirs: Arrays) -> None:
+    named = {"example_id": theirs["example_id"], "y_pred": np.array(["cat", "dog"])[theirs["y_true"] % 2]}
+    images = step._Images("pets", theirs["example_id"], theirs["y_true"] % 2, ["cat", "dog"])
+    columns = step.read(npz(**named), "theirs.npz", ("example_id", "y_pred"), ("logits",))
+    assert np.array_equal(step._answers(columns, images), images.labels)
+
+
 def edited(name: str, row: int, value: Any) -> Callable[[Arrays], Arrays]:
     def change(arrays: Arrays) -> Arrays:
         values = np.array(arrays[name], dtype=np.float64)
@@ -143,7 +181,12 @@ class _Hostile:
         (edited("logits", 7, np.nan), r"row 8: logits_0: 'nan' is no finite number"),
         (lambda a: {**a, "logits": a["logits"][:, 1:]}, r"has 9 classes, and digits has 10: 0, 1, 2"),
         (lambda a: edited("probabilities", 3, 0.2)(probabilities(a)), r"row 4: probabilities: they do not sum to 1"),
-        (lambda a: {**without("logits")(a), "y_pred": a["y_true"]}, r"needs logits or probabilities of each class"),
+        (without("logits"), r"needs logits or probabilities of each class, or else y_pred"),
+        (lambda a: {**without("logits")(a), "y_pred": a["y_true"] + 1}, r"row \d+: y_pred: '10' is no class of 0 to 9"),
+        (
+            lambda a: {**without("logits")(a), "y_pred": np.char.add("no", a["y_true"].astype(str))},
+            r"row 1: y_pred: 'no\d' is no class of digits \(0, 1, 2",
+        ),
         (without("example_id", "y_true"), r"needs example_id, or y_true with rows in the order"),
         (lambda a: {name: values[1:] for name, values in by_id(a).items()}, r"has 448 rows and no example_id"),
         (without("example_id"), r"row \d+: y_true: .* is not the class that digits has"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -15,6 +16,7 @@ from checkout import Checkout
 
 from bakeoff import plan
 from bakeoff.grid import Grid
+from bakeoff.score.classification import OF_ANSWERS
 from bakeoff.study import load
 
 NAME = "theirs"
@@ -33,6 +35,13 @@ def write_csv(source: Path, out: Path) -> None:
             writer.writerow([row, truth, *(repr(float(value)) for value in logits)])
 
 
+def write_answers(source: Path, out: Path) -> None:
+    """The classes that a run says, and no more."""
+    with np.load(source) as arrays:
+        lines = [f"{row},{said}" for row, said in zip(arrays["example_id"], arrays["logits"].argmax(1), strict=True)]
+    out.write_text("\n".join(["example_id,y_pred", *lines]))
+
+
 def metrics(checkout: Checkout, model: str) -> list[Any]:
     """Every metric of each run of a model, by seed."""
     files = checkout.find(f"runs/digits/{model}/standard/*/seed*/metrics.json")
@@ -47,11 +56,14 @@ def test_a_run_given_back_is_the_run_and_an_edit_reruns_its_rows(
     shutil.copy(ours[0], done.folder / FILES[0])
     write_csv(ours[1], done.folder / FILES[1])
     theirs = {"dataset": "digits", "label": "Theirs (paper)", "predictions": FILES, "source": "Doe 2020"}
-    study = done.study(external={NAME: {**theirs, "costs": COSTS}})
+    write_answers(ours[0], done.folder / "given/answers.csv")
+    vendor = {"dataset": "digits", "predictions": ["given/answers.csv"]}
+    study = done.study(external={NAME: {**theirs, "costs": COSTS}, "vendor": vendor})
 
     outcome = done.snakemake(study)
     assert outcome.status == 0, outcome.text
     made = Counter({f"{rule} {NAME} {seed}": 1 for rule in ("external", "evaluate") for seed in (1000, 1001)})
+    made += Counter({"external vendor 2000": 1, "evaluate vendor 2000": 1, "external_costs vendor": 1})
     assert outcome.jobs == made + Counter({f"external_costs {NAME}": 1, "compare": 1, "report": 1})
     # What needs the training or its validation images is absent; all else is the run's, to the last bit.
     for mine, own in zip(metrics(done, NAME), metrics(done, "lenet5"), strict=True):
@@ -59,7 +71,16 @@ def test_a_run_given_back_is_the_run_and_an_edit_reruns_its_rows(
         assert unknown == {"overfitting_gap", "ece_calibrated", "log_loss_calibrated"}
         assert all(mine[name] == own[name] for name in mine.keys() - unknown)
 
+    (said,) = metrics(done, "vendor")
+    assert {name for name, value in said.items() if value["value"] is not None} == set(OF_ANSWERS)
+    assert {name: said[name] for name in OF_ANSWERS} == {name: metrics(done, NAME)[0][name] for name in OF_ANSWERS}
+
     body = json.loads(done.find("tiny/comparison.json")[0].read_text())
+    (answered,) = [row for row in body["rows"] if row["candidate"] == "vendor" and row["metric"] == "accuracy"]
+    assert answered["mean"] == said["accuracy"]["value"]
+    assert answered["images_lo"] < answered["images_hi"]
+    (loss,) = [row for row in body["rows"] if row["candidate"] == "vendor" and row["metric"] == "log_loss"]
+    assert loss["mean"] is None
     (row,) = [row for row in body["rows"] if row["candidate"] == NAME and row["metric"] == "accuracy"]
     # Equal scores on the same images, and yet nothing pairs them.
     assert (row["diff"], row["n_pairs"], row["n_ok"], row["train_seconds"]) == (0.0, 0, 2, None)
@@ -69,10 +90,10 @@ def test_a_run_given_back_is_the_run_and_an_edit_reruns_its_rows(
         0.5,
         "made elsewhere",
     )
-    assert [f"note: {NAME}: its runs are paired with no seed of ours"] == [
+    assert [f"note: {name}: its runs are paired with no seed of ours" for name in (NAME, "vendor")] == [
         text for text in body["warnings"] if "its runs are" in text
     ]
-    assert not [text for text in body["warnings"] if "of 3 latencies" in text or "no cost" in text]
+    assert not [text for text in body["warnings"] if re.search(rf"of [34] latencies|no cost of {NAME}", text)]
     timed = [entry for entry in body["frontiers"] if entry["cost"] == "latency_ms_p50"]
     assert timed
     assert NAME not in [point["candidate"] for entry in timed for point in entry["points"]]

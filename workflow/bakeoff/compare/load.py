@@ -57,7 +57,9 @@ class Examples:
 
 @dataclass(frozen=True)
 class Mistakes:
-    """The images that a run classifies wrongly: place in the test set, answer, and the probability given to it, [E]."""
+    """The images that a run classifies wrongly: place in the test set, answer, and the probability given to it, [E];
+    NaN where nobody gave one.
+    """
 
     index: IntArray
     predicted: IntArray
@@ -240,7 +242,7 @@ def _read_outcome(path: Path, record: Json, metrics: Json, tests: _TestSets) -> 
         predictions_digest=hashlib.sha256(logits.tobytes()).hexdigest(),
         history=pd.read_csv(path.parent / "history.csv"),
         confusion=np.array(metrics["confusion"], dtype=np.int64),
-        mistakes=_mistakes(logits, predicted, y_true),
+        mistakes=_mistakes(logits, predicted, y_true, sure=not record.get("answers_only", False)),
         details={name: metrics[name] for name in _DETAILS},
     )
 
@@ -268,11 +270,13 @@ def _per_image(
 ) -> dict[str, npt.NDArray[np.float32]]:
     temperature = (metrics["calibration"] or {}).get("temperature")
     found = jackknife.of_answers(y_true, predicted) | jackknife.of_logits(y_true, logits, temperature)
-    return {name: values for name, values in found.items() if name in metrics["metrics"]}
+    return {name: values for name, values in found.items() if _has_value(metrics, name)}
 
 
-def _mistakes(logits: npt.NDArray[np.floating], predicted: IntArray, y_true: IntArray) -> Mistakes:
+def _mistakes(logits: npt.NDArray[np.floating], predicted: IntArray, y_true: IntArray, sure: bool) -> Mistakes:
     index = np.flatnonzero(predicted != y_true)
+    if not sure:
+        return Mistakes(index, predicted[index], np.full(index.size, np.nan))
     probabilities = special.softmax(logits[index].astype(np.float64), axis=1)
     return Mistakes(index, predicted[index], probabilities[np.arange(index.size), predicted[index]])
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from bakeoff.compare.load import Loaded
 from bakeoff.compare.spec import Cell
-from bakeoff.provenance import Json
+from bakeoff.provenance import Json, finite
 
 MOST = 24
 """Errors kept of a cell, as many as a sheet of pictures has."""
@@ -29,13 +29,13 @@ def worst(cell: Cell, loaded: Loaded) -> list[Json]:
         wrong[outcome.mistakes.index] += 1
         confidence[outcome.mistakes.index] += outcome.mistakes.confidence
     mean = np.divide(confidence, wrong, out=confidence, where=wrong > 0)
-    order = np.lexsort((examples.ids, -mean, -wrong))[: min(MOST, int((wrong > 0).sum()))]
+    order = np.lexsort((examples.ids, -np.nan_to_num(mean), -wrong))[: min(MOST, int((wrong > 0).sum()))]
     return [
         {
             "example_id": int(examples.ids[i]),
             "true": names[examples.labels[i]],
             "predicted": names[_answer(int(i), cell, loaded)],
-            "confidence": float(mean[i]),
+            "confidence": finite(float(mean[i])),
             "n_wrong": int(wrong[i]),
             "n_runs": len(outcomes),
         }
@@ -52,5 +52,5 @@ def _answer(image: int, cell: Cell, loaded: Loaded) -> int:
         if at < outcome.mistakes.index.size and outcome.mistakes.index[at] == image:
             answer = int(outcome.mistakes.predicted[at])
             votes[answer] += 1
-            sure[answer] = sure.get(answer, 0.0) + float(outcome.mistakes.confidence[at])
+            sure[answer] = sure.get(answer, 0.0) + float(np.nan_to_num(outcome.mistakes.confidence[at]))
     return max(votes, key=lambda answer: (votes[answer], sure[answer], -answer))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bakeoff.errors import UserError
 from bakeoff.evaluate.calibration import reliability
-from bakeoff.evaluate.predictions import Predictions
+from bakeoff.evaluate.predictions import ANSWERS_ONLY, Predictions
 from bakeoff.evaluate.ranking import GRID
 from bakeoff.evaluate.registry import UndefinedError
 from bakeoff.evaluate.spec import EvaluateSettings
@@ -28,16 +28,23 @@ _DIGITS = 6
 
 def nothing(why: str) -> Json:
     """The parts of a run that has no usable predictions."""
-    no_curve: Json = {"classes": {}, "macro": None}
     return {
         "per_class": [],
         "confusion": None,
-        "calibration": {"temperature": None, "why_null": why, "bins": [], "bins_calibrated": []},
-        "curves": {"roc": {"fpr": GRID.tolist(), **no_curve}, "pr": {"recall": GRID.tolist(), **no_curve}},
-        "thresholds": None,
+        **_no_scores(why),
         "worst": [],
         "class_counts": [],
         "imbalance": None,
+    }
+
+
+def _no_scores(why: str) -> Json:
+    """The parts that are made of probabilities, of a run that has none."""
+    no_curve: Json = {"classes": {}, "macro": None}
+    return {
+        "calibration": {"temperature": None, "why_null": why, "bins": [], "bins_calibrated": []},
+        "curves": {"roc": {"fpr": GRID.tolist(), **no_curve}, "pr": {"recall": GRID.tolist(), **no_curve}},
+        "thresholds": None,
     }
 
 
@@ -47,23 +54,30 @@ def details(p: Predictions, example_id: NDArray[np.int64], class_names: list[str
     return {
         "per_class": per_class(p, class_names),
         "confusion": p.counts.confusion.tolist(),
-        "calibration": calibration(p),
-        "curves": curves(p, class_names),
-        "thresholds": thresholds(p, class_names, settings) if p.classes == 2 else None,
+        **(_no_scores(ANSWERS_ONLY) if p.answers_only else _of_scores(p, class_names, settings)),
         "worst": worst(p, example_id, class_names, settings.worst),
         "class_counts": support.tolist(),
         "imbalance": float(support.max() / support.min()) if support.min() else None,
     }
 
 
+def _of_scores(p: Predictions, class_names: list[str], settings: EvaluateSettings) -> Json:
+    return {
+        "calibration": calibration(p),
+        "curves": curves(p, class_names),
+        "thresholds": thresholds(p, class_names, settings) if p.classes == 2 else None,
+    }
+
+
 def per_class(p: Predictions, class_names: list[str]) -> list[Json]:
     """One row a class; None where there is nothing to divide by: no answer has no precision, no image no recall."""
+    unknown = np.full(p.classes, np.nan)
     columns = {
         "precision": p.counts.per_class("precision"),
         "recall": p.counts.per_class("recall"),
         "f1": p.counts.per_class("f1"),
-        "auroc": p.one_vs_rest.auroc,
-        "average_precision": p.one_vs_rest.average_precision,
+        "auroc": unknown if p.answers_only else p.one_vs_rest.auroc,
+        "average_precision": unknown if p.answers_only else p.one_vs_rest.average_precision,
     }
     return [
         {
@@ -149,13 +163,14 @@ def _chosen(p: Predictions, positive: int) -> Json | None:
 def worst(p: Predictions, example_id: NDArray[np.int64], class_names: list[str], most: int) -> list[dict[str, Any]]:
     """The errors that the run was surest of, the surest first; of equally sure ones the lower id."""
     wrong = np.flatnonzero(~p.correct)
-    order = wrong[np.lexsort((example_id[wrong], -p.confidence[wrong]))][:most]
+    sure = np.zeros(len(p.y_true)) if p.answers_only else p.confidence
+    order = wrong[np.lexsort((example_id[wrong], -sure[wrong]))][:most]
     return [
         {
             "example_id": int(example_id[i]),
             "true": class_names[p.y_true[i]],
             "predicted": class_names[p.y_pred[i]],
-            "confidence": float(p.confidence[i]),
+            "confidence": None if p.answers_only else float(p.confidence[i]),
         }
         for i in order
     ]

@@ -47,11 +47,12 @@ class RunFacts(BaseModel):
     n_test: int = Field(ge=1)
     n_val: int | None = Field(None, ge=0)
     best_epoch: int | None = None
+    answers_only: bool = False
 
     @property
     def names(self) -> dict[str, object]:
         """What metrics.json repeats of it."""
-        left_out = {"n_test", "n_val", "best_epoch", *([] if self.targets else ["targets"])}
+        left_out = {"n_test", "n_val", "best_epoch", "answers_only", *([] if self.targets else ["targets"])}
         return self.model_dump(exclude=left_out)
 
     @property
@@ -82,7 +83,8 @@ def load(path: Path, facts: RunFacts, history: Path | None) -> tuple[NDArray[np.
     if facts.n_val or (facts.n_val is None and _VALIDATION + "logits" in arrays):
         validation = _checked(path, arrays, _VALIDATION, facts.n_val, facts)
     best = _best_epoch(history, facts.best_epoch) if history is not None and facts.best_epoch is not None else None
-    return arrays["example_id"].astype(np.int64), Predictions(test.y_true, test.logits, validation, best)
+    predictions = Predictions(test.y_true, test.logits, validation, best, facts.answers_only)
+    return arrays["example_id"].astype(np.int64), predictions
 
 
 def load_outputs(path: Path, facts: RunFacts) -> Outputs:

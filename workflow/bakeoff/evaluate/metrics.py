@@ -37,6 +37,7 @@ def top5(p: Predictions) -> float:
     """
     if p.classes <= TOP:
         raise UndefinedError(f"there are {p.classes} classes, so every answer is among the first {TOP}")
+    p.require_scores()
     own = p.logits[range(len(p.y_true)), p.y_true][:, None]
     earlier = p.y_true[:, None] > range(p.classes)
     ahead = ((p.logits > own) | ((p.logits == own) & earlier)).sum(axis=1)

@@ -20,6 +20,7 @@ BoolArray = NDArray[np.bool_]
 
 
 _ROWS = 4096
+ANSWERS_ONLY = "the predictions are answers alone, without a score for each class"
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,15 @@ class Predictions:
     """True classes [N] in 0..C-1 and finite logits [N, C] of the same images; N and C at least 1.
 
     `validation` are the same run's predictions of its validation images, `best_epoch` what it had reached when its
-    weights were kept; where they are not known, what is made from them is undefined.
+    weights were kept; where they are not known, what is made from them is undefined. Of `answers_only` nothing but the
+    largest logit means anything: whoever made them gave one class for each image.
     """
 
     y_true: IntArray
     logits: FloatArray
     validation: Predictions | None = None
     best_epoch: BestEpoch | None = None
+    answers_only: bool = False
 
     @property
     def classes(self) -> int:
@@ -51,6 +54,7 @@ class Predictions:
     @cached_property
     def log_proba(self) -> Float64Array:
         """Log-softmax of the logits in float64 [N, C]; it does not underflow where the softmax would."""
+        self.require_scores()
         rows: Float64Array = self.logits.astype(np.float64)
         for start in range(
             0, len(rows), _ROWS
@@ -107,6 +111,11 @@ class Predictions:
         logits = self.logits.astype(np.float64)
         logits /= self.temperature
         return Predictions(self.y_true, logits)
+
+    def require_scores(self) -> None:
+        """Raise UndefinedError unless there is a score for each class."""
+        if self.answers_only:
+            raise UndefinedError(ANSWERS_ONLY)
 
     def require_every_class(self) -> None:
         """Raise UndefinedError unless there are several classes and each has a test image.

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from bakeoff.compare.csvfile import contents
 from bakeoff.data import arrays
@@ -21,7 +22,7 @@ from bakeoff.provenance import Json, check_files, environment, read_record, spec
 from bakeoff.score import classes
 from bakeoff.score.columns import Columns, FloatArray, IntArray, read
 
-ID, TRUTH = "example_id", "y_true"
+ID, TRUTH, ANSWER = "example_id", "y_true", "y_pred"
 _COLUMNS = "epoch,phase,lr,train_loss,train_accuracy,val_loss,val_accuracy,seconds\n"
 _UNKNOWN = (
     "epochs", "epochs_done", "best_epoch", "val_accuracy", "n_train", "n_val", "images_trained", "train_seconds",
@@ -38,12 +39,17 @@ class _Images:
     labels: IntArray
     class_names: list[str]
 
+    @property
+    def some_names(self) -> str:
+        """The names of its classes, for messages."""
+        return f"{', '.join(self.class_names[:12])}{', ...' if len(self.class_names) > 12 else ''}"
+
 
 def run(spec: Mapping[str, Any], names: Json, predictions: Path, data: Path, out: Path, code: str) -> Path:
     """Make the run folder `out` of the file `predictions`, for the test images of the data set in `data`.
 
     `names` are dataset, model, augmentation, recipe and seed. Returns run.json. Raises UserError, naming file and row,
-    for predictions that are not of these images, once each, with numbers for all of their classes.
+    for predictions that are not of these images, once each, with numbers for all of their classes or one answer.
     """
     job = validated(ExternalSpec, spec)
     manifest = read_record(data / "manifest.json", "data", spec=spec_digest(job.dataset))
@@ -57,8 +63,11 @@ def run(spec: Mapping[str, Any], names: Json, predictions: Path, data: Path, out
     loaded = [np.load(file, allow_pickle=False) for file in (ids, labels)]
     images = _Images(names["dataset"], loaded[0], loaded[1], manifest["class_names"])
     given = contents(predictions)
-    columns = _in_order(read(given, str(predictions), (ID, TRUTH, "y_pred"), ("logits", "probabilities")), images)
+    columns = _in_order(read(given, str(predictions), (ID, TRUTH, ANSWER), ("logits", "probabilities")), images)
     scores = _scores(columns, images)
+    answers_only = scores is None
+    if scores is None:
+        scores = np.eye(len(images.class_names), dtype=np.float32)[_answers(columns, images)]
 
     made = out / "predictions.npz"
     with whole(made) as unfinished, unfinished.open("wb") as file:
@@ -76,6 +85,7 @@ def run(spec: Mapping[str, Any], names: Json, predictions: Path, data: Path, out
             "data_digest": manifest["record_digest"],
         },
         "class_names": images.class_names,
+        "answers_only": answers_only,
         "n_test": len(images.ids),
         **dict.fromkeys(_UNKNOWN),
         # Where this record was made; of what made the predictions nothing is known.
@@ -93,7 +103,7 @@ def _in_order(columns: Columns, images: _Images) -> Columns:
     """
     given = columns.take(_by_id(columns, images) if ID in columns else _by_truth(columns, images))
     if TRUTH in given:
-        mine = classes.numbered(given, TRUTH, len(images.class_names))
+        mine = _classes(given, TRUTH, images)
         given.refuse(mine != images.labels, TRUTH, f"{{}} is not the class that {images.dataset} has for this image")
     return given
 
@@ -131,15 +141,32 @@ def _by_truth(columns: Columns, images: _Images) -> npt.NDArray[np.int64]:
     return np.argsort(np.argsort(images.ids))
 
 
-def _scores(columns: Columns, images: _Images) -> npt.NDArray[np.floating[Any]]:
-    """Logits [N, C], as float32 where that holds them exactly."""
+def _classes(columns: Columns, name: str, images: _Images) -> IntArray:
+    """A column of classes as their numbers [N]; the file has these or, where any is no number, their names."""
+    texts = columns.texts(name)
+    if not pd.to_numeric(pd.Series(texts), errors="coerce").isna().any():
+        return classes.numbered(columns, name, len(images.class_names))
+    numbers = pd.Index(images.class_names).get_indexer(pd.Index(texts))
+    columns.refuse(numbers < 0, name, f"{{}} is no class of {images.dataset} ({images.some_names})")
+    return numbers.astype(np.int64)
+
+
+def _answers(columns: Columns, images: _Images) -> IntArray:
+    """The class that each image is taken for [N]."""
+    if ANSWER not in columns:
+        raise UserError(f"{columns.source}: needs logits or probabilities of each class, or else {ANSWER}")
+    return _classes(columns, ANSWER, images)
+
+
+def _scores(columns: Columns, images: _Images) -> npt.NDArray[np.floating[Any]] | None:
+    """Logits [N, C], as float32 where that holds them exactly; None where there are answers alone."""
     scores: FloatArray | None = classes.logits(columns)
     if scores is None:
-        raise UserError(f"{columns.source}: needs logits or probabilities of each class; y_pred alone is not enough")
+        return None
     if scores.shape[1] != len(images.class_names):
         raise UserError(
             f"{columns.source}: has {scores.shape[1]} classes, and {images.dataset} has {len(images.class_names)}: "
-            f"{', '.join(images.class_names[:12])}{', ...' if len(images.class_names) > 12 else ''}"
+            f"{images.some_names}"
         )
     with np.errstate(over="ignore", under="ignore"):
         single = scores.astype(np.float32)

@@ -93,14 +93,21 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A test image that `n_wrong` of `n_runs` seeds get wrong, with their mean confidence in it."""
+    """A test image that `n_wrong` of `n_runs` seeds get wrong, with their mean confidence in it where it is known."""
 
     example_id: int
     true: str
     predicted: str
-    confidence: float
+    confidence: float | None
     n_wrong: int
     n_runs: int
+
+    @property
+    def seeds(self) -> str:
+        """How many seeds get it wrong and how sure they are, as in "3 of 5 seeds, 97 %"; "" where nothing is to say."""
+        of = f"{self.n_wrong} of {self.n_runs} seeds" if self.n_runs > 1 else ""
+        sure = "" if self.confidence is None else f"{100 * self.confidence:.0f} %"
+        return ", ".join(filter(None, (of, sure)))
 
 
 @dataclass(frozen=True)

@@ -71,10 +71,8 @@ def _title(diagnosis: Diagnosis, names: Names) -> str:
 
 
 def _picture(ax: Axes, mistake: Mistake, pixels: Pixels | None) -> None:
-    of = f"{mistake.n_wrong} of {mistake.n_runs} seeds, " if mistake.n_runs > 1 else ""
-    seeds = f"{of}{100 * mistake.confidence:.0f} %"
     ax.set_title(
-        f"said: {short(mistake.predicted, 16)}\nis: {short(mistake.true, 16)}\n{seeds}",
+        f"said: {short(mistake.predicted, 16)}\nis: {short(mistake.true, 16)}\n{mistake.seeds}",
         fontsize=6,
         fontweight="normal",
         pad=2,

@@ -192,8 +192,7 @@ def _sheets(diagnoses: Sequence[Diagnosis], results: Results, names: Names) -> l
 
 
 def _picture(mistake: Mistake, uri: str) -> Picture:
-    of = f"{mistake.n_wrong} of {mistake.n_runs} seeds, " if mistake.n_runs > 1 else ""
-    return Picture(uri, mistake.predicted, mistake.true, f"{of}{100 * mistake.confidence:.0f}%")
+    return Picture(uri, mistake.predicted, mistake.true, mistake.seeds)
 
 
 # --- its runs -----------------------------------------------------------------------------------------------------
