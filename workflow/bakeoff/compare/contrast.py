@@ -148,11 +148,12 @@ def _over_images(
     base = contributions(sides.base_cells, loaded, shared or sorted(sides.base), metric)
     if mine is None or base is None:
         return None, None
-    crossed = crossed_test(mine - base) if shared else nested_test(mine, base)
+    smallest = paired.resolution(mine.mean(axis=1), base.mean(axis=1))
+    crossed = crossed_test(mine - base, smallest) if shared else nested_test(mine, base, smallest)
     single = len(mine) == len(base) == len(sides.cells) == len(sides.base_cells) == 1
     if single and metric == "accuracy":
         return crossed, mcnemar_test(mine[0], base[0])
-    return crossed, seed_averaged_test(mine.mean(axis=0) - base.mean(axis=0))
+    return crossed, seed_averaged_test(mine.mean(axis=0) - base.mean(axis=0), smallest)
 
 
 def _explained(row: Contrast, sides: _Sides, strata: int, loaded: Loaded, settings: CompareSettings) -> Contrast:

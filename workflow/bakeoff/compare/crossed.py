@@ -86,10 +86,11 @@ class Crossed:
         return max(t_beyond((margin - abs(self.diff)) / se, df) for se, df in self._tests())
 
 
-def crossed_test(d: FloatArray) -> Crossed | None:
+def crossed_test(d: FloatArray, smallest: float = RESOLUTION) -> Crossed | None:
     """Test the mean of `d` [S seeds, N images], correctness of the candidate minus that of the baseline, against zero.
 
     Two-way table without replication. Of other metrics `d` are jackknife pseudo-values (`bakeoff.compare.jackknife`).
+    Below `smallest` two scores are the same number (`paired.resolution`): of errors in metres that may be little.
     None when there are fewer than two seeds or images, and when every image differs alike at every seed, which leaves
     nothing to estimate a variance from.
     """
@@ -98,7 +99,7 @@ def crossed_test(d: FloatArray) -> Crossed | None:
         return None
     ms_seed, ms_image, ms_inter = _mean_squares(d)
     over_seeds = None
-    if np.ptp(d.mean(axis=1)) > RESOLUTION:
+    if np.ptp(d.mean(axis=1)) > smallest:
         total = ms_seed + max(ms_image - ms_inter, 0.0)
         df = total**2 / (ms_seed**2 / (seeds - 1))
         over_seeds = math.sqrt(ms_seed / d.size), float(seeds - 1)
@@ -108,10 +109,10 @@ def crossed_test(d: FloatArray) -> Crossed | None:
         seed=max(ms_seed - ms_inter, 0.0) / images, image=max(ms_image - ms_inter, 0.0) / seeds, inter=ms_inter
     )
     mean, se = float(d.mean()), math.sqrt(total / (seeds * images))
-    return _decided(Crossed(mean, se, df, seeds, images, over_seeds, components))
+    return _decided(Crossed(mean, se, df, seeds, images, over_seeds, components), smallest)
 
 
-def nested_test(candidate: FloatArray, baseline: FloatArray) -> Crossed | None:
+def nested_test(candidate: FloatArray, baseline: FloatArray, smallest: float = RESOLUTION) -> Crossed | None:
     """The same of two sides that share the images, but no seed: correctness [S, N] of each, S of its own.
 
     Each side's seeds have a variance of their own; the images' is that of the difference of the two means (readers
@@ -129,14 +130,14 @@ def nested_test(candidate: FloatArray, baseline: FloatArray) -> Crossed | None:
     by_image = candidate.mean(axis=0) - baseline.mean(axis=0)
     by_images = float(by_image.var(ddof=1)) / images
     over_seeds = None
-    if any(np.ptp(side.mean(axis=1)) > RESOLUTION for side in (candidate, baseline)):
+    if any(np.ptp(side.mean(axis=1)) > smallest for side in (candidate, baseline)):
         total = by_seeds + max(by_images - by_both, 0.0)
         df = total**2 / df_terms
         over_seeds = math.sqrt(by_seeds), by_seeds**2 / df_terms
     else:
         total, df = by_images, math.inf
     fewest = min(len(candidate), len(baseline))
-    return _decided(Crossed(float(by_image.mean()), math.sqrt(total), df, fewest, images, over_seeds, None))
+    return _decided(Crossed(float(by_image.mean()), math.sqrt(total), df, fewest, images, over_seeds, None), smallest)
 
 
 def _mean_squares(table: FloatArray) -> tuple[float, float, float]:
@@ -148,8 +149,8 @@ def _mean_squares(table: FloatArray) -> tuple[float, float, float]:
     return images * float(by_seed.var(ddof=1)), seeds * float(by_image.var(ddof=1)), ms_inter
 
 
-def _decided(found: Crossed) -> Crossed | None:
+def _decided(found: Crossed, smallest: float) -> Crossed | None:
     """What has no noise at all: models that agree on every image do not differ, others leave nothing to test with."""
-    if found.se > RESOLUTION / found.images:
+    if found.se > smallest / found.images:
         return found
-    return None if abs(found.diff) > RESOLUTION else replace(found, se=0.0, over_seeds=None)
+    return None if abs(found.diff) > smallest else replace(found, se=0.0, over_seeds=None)

@@ -15,12 +15,14 @@ import numpy.typing as npt
 
 from bakeoff.compare import aggregate, classes, mistakes, pictures
 from bakeoff.compare.load import Loaded, Predicted
-from bakeoff.compare.spec import AXES, Cell, CompareInput
+from bakeoff.compare.spec import AXES, Cell, CompareInput, Place
 from bakeoff.provenance import Json, whole
 
 GAP = "overfitting_gap"
 SHOWN = 500
 """Images of a regression that a figure shows; with more of them its points hide each other."""
+_DIGITS = 6
+"""Significant digits of a target."""
 
 
 def diagnostics(inputs: CompareInput, loaded: Loaded) -> Json:
@@ -43,21 +45,29 @@ def _cell(cell: Cell, loaded: Loaded) -> Json:
         "overfitting_gap": aggregate.mean_and_std(gaps),
         "thresholds": aggregate.thresholds([part["thresholds"] for part in details]),
         "worst": mistakes.worst(cell, loaded),
-        "outputs": _outputs(cell, loaded),
+        "outputs": outputs(cell, loaded),
     }
 
 
-def _outputs(cell: Cell, loaded: Loaded) -> Json | None:
-    """Of a regression the targets, and what the first run that ended well says of the first test images."""
+def outputs(cell: Place, loaded: Loaded) -> Json | None:
+    """Of a regression the targets, and what the first run that ended well says of SHOWN test images at most, evenly
+    from the first to the last, for a test set may be in the order of its targets. None of a classification.
+    """
     run = next(iter(loaded.done(cell)), None)
     if run is None or not isinstance(run.outcome, Predicted):
         return None
-    points = {"true": run.outcome.targets, "predicted": run.outcome.outputs}
+    n = len(run.outcome.targets)
+    shown = np.linspace(0, n - 1, min(n, SHOWN)).round().astype(int)
+    points = {"true": run.outcome.targets[shown], "predicted": run.outcome.outputs[shown]}
     return {
         "targets": list(run.targets),
         "seed": run.seed,
-        **{name: values[:SHOWN].T.astype(float).round(6).tolist() for name, values in points.items()},
+        **{name: [[_known(value) for value in one] for one in values.T.tolist()] for name, values in points.items()},
     }
+
+
+def _known(value: float) -> float:
+    return float(f"{value:.{_DIGITS}g}")
 
 
 def save_pictures(path: Path, cells: Sequence[Json], inputs: CompareInput, loaded: Loaded, data: Path) -> Json:

@@ -20,7 +20,7 @@ from bakeoff.compare.contrast import rng_for
 from bakeoff.compare.crossed import crossed_test
 from bakeoff.compare.grid import contributions, scores
 from bakeoff.compare.load import Loaded
-from bakeoff.compare.paired import LEVEL, FloatArray, Interval, t_interval, t_quantile
+from bakeoff.compare.paired import LEVEL, FloatArray, Interval, resolution, t_interval, t_quantile
 from bakeoff.compare.profiles import BLOCKS, Profile
 from bakeoff.compare.requirement import (
     COST_COLUMNS,
@@ -151,7 +151,7 @@ def _mean(table: FloatArray) -> Interval | None:
     """95 % t interval of the mean of `table` [S, N], what each image does to a metric at each seed."""
     if len(table) == 1:
         return t_interval(table[0]) if np.ptp(table[0]) > 0 else None
-    crossed = crossed_test(table)
+    crossed = crossed_test(table, resolution(table.mean(axis=1)))
     return crossed.ci if crossed else None
 
 

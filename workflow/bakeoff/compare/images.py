@@ -36,15 +36,16 @@ def mcnemar_test(candidate: FloatArray, baseline: FloatArray) -> OverImages:
     return OverImages((won - lost) / candidate.size, (apart / n - half, apart / n + half), p, "mcnemar")
 
 
-def seed_averaged_test(by_image: FloatArray) -> OverImages | None:
+def seed_averaged_test(by_image: FloatArray, smallest: float = RESOLUTION) -> OverImages | None:
     """z-test of the differences `by_image` [N], each averaged over the seeds at hand, images being random.
 
-    None below two images, and when every image differs alike, which leaves nothing to estimate a variance from.
+    None below two images, and when every image differs alike, which leaves nothing to estimate a variance from. Below
+    `smallest` two scores are the same number.
     """
     if by_image.size < 2:
         return None
     diff, se = float(by_image.mean()), float(by_image.std(ddof=1)) / math.sqrt(by_image.size)
-    if se <= RESOLUTION / by_image.size:
-        return None if abs(diff) > RESOLUTION else OverImages(0.0, (0.0, 0.0), 1.0, "seed_averaged")
+    if se <= smallest / by_image.size:
+        return None if abs(diff) > smallest else OverImages(0.0, (0.0, 0.0), 1.0, "seed_averaged")
     half = float(special.ndtri((1 + LEVEL) / 2)) * se
     return OverImages(diff, (diff - half, diff + half), 2 * float(special.ndtr(-abs(diff) / se)), "seed_averaged")

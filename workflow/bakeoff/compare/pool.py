@@ -53,7 +53,7 @@ class Pool:
         table = self.by_image[name]
         if len(table) == 1:
             return paired.t_interval(table[0])
-        crossed = crossed_test(table)
+        crossed = crossed_test(table, paired.resolution(table.mean(axis=1)))
         return crossed.ci if crossed else None
 
     def cost_draws(self, name: str, cost: str) -> FloatArray:

@@ -113,10 +113,12 @@ class _Tests:
         mine, theirs = sorted(self.scores[name]), sorted(self.scores[leader])
         shared = [seed for seed in mine if seed in theirs]
         a, b = self.by_image[name], self.by_image[leader]
+        smallest = paired.resolution(a.mean(axis=1), b.mean(axis=1))
         if not shared:
-            found = nested_test(a, b)
+            found = nested_test(a, b, smallest)
         else:
-            found = crossed_test(a[[mine.index(s) for s in shared]] - b[[theirs.index(s) for s in shared]])
+            d = a[[mine.index(s) for s in shared]] - b[[theirs.index(s) for s in shared]]
+            found = crossed_test(d, smallest)
         return found.p if found else None
 
 
