@@ -68,6 +68,18 @@ def test_regression_as_scikit_learn_documents_it():
     assert floored["mape (floor 2)"] == pytest.approx((0.5 / 3 + 0.25 + 1 / 7) / 4)
 
 
+def test_regression_of_points_as_scikit_learn_does_it_and_by_hand():
+    """The example of several outputs on these functions' pages: 0.75, 0.708 and 0.822."""
+    targets, outputs = np.array([[0.5, 1], [-1, 1], [7, -6]]), np.array([[0, 2], [-1, 2], [8, -5]])
+    found = measured(regression.TASK, targets=targets, outputs=outputs).values
+    assert found["r2"] == pytest.approx(sk.r2_score(targets, outputs))
+    assert found["mae"] == 0.75
+    assert found["mse"] == pytest.approx(0.7083, abs=5e-5)
+    assert found["rmse"] == pytest.approx(0.8227, abs=5e-5)
+    assert found["distance"] == pytest.approx((np.sqrt(1.25) + 1 + np.sqrt(2)) / 3)
+    assert "distance" not in measured(regression.TASK, targets=targets[:, :1], outputs=outputs[:, :1]).values
+
+
 def test_verification_as_scikit_learn_documents_it_and_by_hand():
     """roc_auc_score's example: 0.75. Accepting 0.8 alone has FAR 0 and TAR 1/2, 0.4 FAR 1/2, 0.35 TAR 1."""
     pairs = {"same": np.array([0, 0, 1, 1]), "score": np.array([0.1, 0.4, 0.35, 0.8])}

@@ -15,6 +15,7 @@ from bakeoff.errors import UserError
 from bakeoff.evaluate import step
 from bakeoff.score.assemble import TASKS
 from bakeoff.score.runs import named, runs
+from bakeoff.score.task import Options
 
 CLASSES, IMAGES = 4, 60
 
@@ -179,6 +180,8 @@ def csv(text: str) -> bytes:
         ("classification", as_npz(y_true=[0, 1], logits=np.ones((3, 2))), "y_true has 2 rows, and logits has 3"),
         ("classification", as_npz(y_true=[0, 1], logits=np.ones(2)), "logits: must be numbers [N, C], and is float64"),
         ("regression", csv("y_true,y_pred\n1,2\n1,1e300\n"), "row 2: y_pred: '1e300' is too large"),
+        ("regression", csv("target_0,target_1,output_0\n1,2,3\n"), "outputs: has 1 numbers a row, and 2 are true"),
+        ("regression", csv("target_0,target_1\n1,2\n"), "there is no column 'outputs'"),
         ("regression", csv("y_true,y_pred\n1,\n"), "row 1: y_pred: '' is no finite number"),
         ("verification", csv("same,score\n1,0.5\n1,0.6\n"), "same: is 1 in every row; both kinds"),
         ("verification", csv("same,score\n2,0.5\n"), "row 1: same: '2' must be 0 or 1"),
@@ -212,6 +215,19 @@ def test_runs_that_are_not_of_the_same_rows_do_not_compare() -> None:
     runs([("x.csv", one), ("y.csv", csv("example_id,y_true,y_pred\nb,2.0,2\na,1.0,1\n"))], task)
     with pytest.raises(UserError, match=r"y/x\.csv: is x at seed 0, as x\.csv is"):
         runs([("x.csv", one), ("y/x.csv", one)], task)
+
+
+def test_points_of_several_files_have_the_same_truth_in_any_order_and_form() -> None:
+    task, header = TASKS["regression"], "example_id,target_0,target_1,output_0,output_1\n"
+    first = as_npz(
+        example_id=np.array([7, 8]), targets=np.array([[1, 2], [3, 4.5]]), outputs=np.array([[1, 2], [3, 4]])
+    )
+    read = runs([("x.npz", first), ("y.csv", csv(header + "8,3,4.50,3,4\n7,1.0,2,0,2\n"))], task)
+    assert [task.measure(run.columns, Options()).values["distance"] for run in read] == [0.25, 0.75]
+    with pytest.raises(UserError, match=r"y\.csv: row 1: targets: .* is not what x\.npz says of this row"):
+        runs([("x.npz", first), ("y.csv", csv(header + "8,3,4.6,3,4\n7,1.0,2,0,2\n"))], task)
+    with pytest.raises(UserError, match=r"y\.csv: targets: has 1 numbers a row, and x\.npz has 2"):
+        runs([("x.npz", first), ("y.csv", csv("example_id,target_0,output_0\n8,3,4.6\n7,1.0,2\n"))], task)
 
 
 def test_each_task_makes_a_table(tmp_path, monkeypatch, call: Call) -> None:

@@ -160,6 +160,18 @@ def _same_truth(run: Run, first: Run, task: Task) -> None:
 
 def _equal(run: Run, first: Run, name: str) -> object:
     """By value where both are numbers, as 0.10 and 0.1 are, else by text."""
+    if run.columns.arrays[name].ndim > 1:
+        return _equal_rows(run, first, name)
     mine, other = (each.columns.texts(name) for each in (run, first))
     numbers = [pd.to_numeric(pd.Series(texts), errors="coerce").to_numpy(np.float64) for texts in (mine, other)]
     return (mine == other) | (np.abs(numbers[0] - numbers[1]) <= 1e-6 * np.abs(numbers[1]))
+
+
+def _equal_rows(run: Run, first: Run, name: str) -> object:
+    mine, other = (each.columns.matrix(name) for each in (run, first))
+    if mine.shape != other.shape:
+        raise UserError(
+            f"{run.columns.source}: {name}: has {mine.shape[1]} numbers a row, and {first.columns.source} has "
+            f"{other.shape[1]}"
+        )
+    return (np.abs(mine - other) <= 1e-6 * np.abs(other)).all(axis=1)
