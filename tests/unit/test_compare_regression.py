@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ def test_no_unit_is_too_small_for_a_test() -> None:
     assert metres["crossed_p"] < 0.05
     same = ("stars", "verdict", "rank", "tied_with_best", "warnings", "crossed_method")
     assert {name: small[name] for name in same} == {name: metres[name] for name in same}
+    assert not re.search(r"\b0\.0+\b", small["sentence"]), small["sentence"]
     for name in ("p_used", "crossed_p", "crossed_df", "images_p", "rel_err_reduction"):
         assert small[name] == pytest.approx(metres[name], rel=1e-6), name
     for name in ("diff", "crossed_lo", "crossed_hi", "images_lo"):

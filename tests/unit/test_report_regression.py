@@ -99,7 +99,20 @@ def test_it_is_said_in_japanese(english: str, japanese: str) -> None:
 def test_what_is_below_nothing_has_a_minus() -> None:
     unit = Unit.of("coefficient")
     assert unit.spread(-0.0069, 0.0082) == "−0.0069 ± 0.0082"
-    assert unit.spread(-0.00001, None) == "0.00"
+    assert unit.spread(-1e-12, None) == "0.00"
+
+
+def test_small_errors_are_not_nothing() -> None:
+    unit = Unit.of("m²")
+    assert unit.spread(3.21e-4, 2.04e-5) == "0.000321 ± 0.000020"
+    assert unit.interval(-4e-6, -6.1e-6, -1.9e-6) == "−0.0000040 (−0.0000061 to −0.0000019)"
+    assert unit.spread(0.5, 1e-12) == "0.50 ± 0.00"
+    assert (unit.spread(3.21e-4, None), unit.spread(-20.4, None)) == ("0.000321", "−20.40")
+    assert Unit.of("fraction").spread(0.98314, 1e-8) == "98.31 ± 0.00"
+
+
+def test_a_range_below_nothing_has_a_minus_too() -> None:
+    unit = Unit.of("coefficient")
     assert unit.range(-0.2, 0.3) == "−0.20–0.30"
     assert unit.published(-0.5) == "−0.5"
 

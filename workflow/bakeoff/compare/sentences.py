@@ -224,7 +224,7 @@ class _Writer:
     def _digits(self, uncertainty: float | None) -> int:
         """Decimals that show two significant digits of the uncertainty; two for a percentage of unknown one."""
         factor = 100 if self.row["unit"] == "fraction" else 1
-        if not uncertainty or factor * uncertainty < 1e-5:
+        if not uncertainty or factor * uncertainty < (1e-5 if factor == 100 else 1e-12):  # a unit may be large
             return 2 if factor == 100 else 4
         return max(1 - math.floor(math.log10(factor * uncertainty)), 0)
 

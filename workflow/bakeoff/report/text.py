@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 NONE = "–"
 MAX_PLACES = 4
+_MOST_PLACES = 9
+"""Decimals of what has a unit: an error in metres may be small, a percentage of so many digits is not known."""
 
 _METRICS = {
     "top5": "top-5 accuracy", "mcc": "MCC", "cohen_kappa": "Cohen's kappa", "auroc_ovr": "AUROC (one vs rest)",
@@ -82,8 +84,8 @@ class Unit:
         if mean is None:
             return NONE
         if std is None:
-            return self._fixed(mean, 2)
-        places = decimals(std * self.scale)
+            return self._fixed(mean, 2 if self.sign == "%" else max(2, self._decimals(mean / 10)))  # three digits
+        places = self._decimals(std)
         return f"{self._fixed(mean, places)} ± {self._fixed(std, places)}"
 
     def _fixed(self, value: float, places: int) -> str:
@@ -104,7 +106,10 @@ class Unit:
         return f"{self.signed(lo, self._places(lo, hi))} to {self.signed(hi, self._places(lo, hi))}"
 
     def _places(self, lo: float, hi: float) -> int:
-        return decimals((hi - lo) / 2 * self.scale)
+        return self._decimals((hi - lo) / 2)
+
+    def _decimals(self, spread: float) -> int:
+        return decimals(spread * self.scale, MAX_PLACES if self.sign == "%" else _MOST_PLACES)
 
     def signed(self, value: float, places: int) -> str:
         """A difference with its sign."""
@@ -121,15 +126,15 @@ class Unit:
 
     def plain(self, value: float) -> str:
         """A size without a sign, e.g. of a region of equivalence: two significant digits."""
-        return f"{value * self.scale:.{decimals(value * self.scale)}f}"
+        return f"{value * self.scale:.{self._decimals(value)}f}"
 
 
-def decimals(spread: float) -> int:
-    """The decimals that show two significant digits of `spread`; 2 where it is zero but for the rounding of floats."""
-    if abs(spread) < 0.5 * 10**-MAX_PLACES:
+def decimals(spread: float, most: int) -> int:
+    """The decimals that show two significant digits of `spread`, `most` at most; 2 where it is zero in these."""
+    if abs(spread) < 0.5 * 10**-most:
         return 2
     exponent = int(f"{abs(spread):.1e}".partition("e")[2])
-    return min(max(1 - exponent, 0), MAX_PLACES)
+    return min(max(1 - exponent, 0), most)
 
 
 def significant(value: float, digits: int) -> str:
