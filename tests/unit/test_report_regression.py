@@ -12,6 +12,7 @@ import pytest
 import report_fixture
 
 from bakeoff.report import figures, latex, step, tabular
+from bakeoff.report.drawing import Look
 from bakeoff.report.language import translator
 from bakeoff.report.load import load
 from bakeoff.report.text import Names, Unit
@@ -94,6 +95,15 @@ def test_a_unit_stands_where_there_is_one(tmp_path: Path, unit: str, monkeypatch
 )  # fmt: skip
 def test_it_is_said_in_japanese(english: str, japanese: str) -> None:
     assert translator("ja", {"a", "b", "Digits"})(english) == japanese
+
+
+def test_a_figure_of_classes_says_that_there_are_none(tmp_path: Path) -> None:
+    results = load(report_fixture.write_study(tmp_path, body=regression("px"), augmentations=("none",), pictures=False))
+    left_out = [name for name, figure in figures.FIGURES.items() if not figure.has(results)]
+    assert {"confusion", "per_class", "roc", "thresholds", "reliability", "errors"} < set(left_out)
+    for name in ("confusion", "roc", "reliability"):
+        (ax,) = figures.FIGURES[name].draw(results, Names({}), Look.of(results)).axes
+        assert [text.get_text() for text in ax.texts] == ["A regression\nhas no classes"]
 
 
 def test_what_is_below_nothing_has_a_minus() -> None:

@@ -38,7 +38,7 @@ from bakeoff.report import (
     training,
     words,
 )
-from bakeoff.report.drawing import Look
+from bakeoff.report.drawing import Look, canvas, nothing
 from bakeoff.report.language import Translator, translator
 from bakeoff.report.load import Results
 from bakeoff.report.text import Names
@@ -76,8 +76,17 @@ def _pareto(axis: pareto.Axis, caption: str, cost: str) -> Figure:
     )
 
 
-def _of_classes(results: Results) -> bool:
-    return not results.regression
+def _of_classes(draw: Callable[[Results, Names, Look], Canvas], caption: str, alternative: str) -> Figure:
+    """A figure that takes classes. Of a regression its files are there too: the outputs of a rule are always the same."""
+
+    def drawn(results: Results, names: Names, look: Look) -> Canvas:
+        if not results.regression:
+            return draw(results, names, look)
+        figure = canvas(1, 60)
+        nothing(figure.subplots(), "A regression\nhas no classes")
+        return figure
+
+    return Figure(drawn, caption, alternative, lambda results: not results.regression)
 
 
 FIGURES: dict[str, Figure] = {
@@ -129,56 +138,48 @@ FIGURES: dict[str, Figure] = {
         "Learning rate against the epoch, one line per model.",
         training.has_rates,
     ),
-    "confusion": Figure(
+    "confusion": _of_classes(
         lambda results, names, _: confusions.confusion(results, names),
         "Rows are the true classes; each sums to 100 per cent. Grey: no test image of that class.",
         "Mean confusion matrices: true classes down, predicted classes across.",
-        _of_classes,
     ),
-    "confusion_difference": Figure(
+    "confusion_difference": _of_classes(
         lambda results, names, _: confusions.confusion_difference(results, names),
         "Mean rates of the candidate minus those of its baseline, over the seeds that both have. On the diagonal blue "
         "is better, beside it red is.",
         "Differences of confusion matrices, candidate minus baseline: true classes down, predicted classes across.",
-        _of_classes,
     ),
-    "per_class": Figure(
+    "per_class": _of_classes(
         classes.per_class,
         "Recall of each class, candidate minus baseline, paired by seed. Filled: significant at the false discovery "
         "rate named (Benjamini and Hochberg 1995), corrected over the classes of a panel.",
         "Difference of each class's recall with its interval, one panel per candidate, the largest gain first.",
-        _of_classes,
     ),
-    "errors": Figure(
+    "errors": _of_classes(
         lambda results, names, _: errors.errors(results, names),
         "Above each image what it is taken for, what it is, how many seeds get it wrong, and their mean confidence.",
         "Test images that most seeds classify wrongly, with predicted class, true class and confidence.",
-        _of_classes,
     ),
-    "roc": Figure(
+    "roc": _of_classes(
         lambda results, names, look: operating.curves(results, names, look, operating.ROC),
         "ROC curves, each class against the others; averaged over seeds at fixed false positive rates.",
         "Receiver operating characteristic: true positive rate against false positive rate.",
-        _of_classes,
     ),
-    "pr": Figure(
+    "pr": _of_classes(
         lambda results, names, look: operating.curves(results, names, look, operating.PR),
         "Precision against recall, each class against the others; averaged over seeds at fixed recall.",
         "Precision against recall.",
-        _of_classes,
     ),
-    "thresholds": Figure(
+    "thresholds": _of_classes(
         operating.thresholds,
         "Test accuracy when an image is called positive from this probability on.",
         "Accuracy against the threshold for datasets of two classes, one line per model.",
-        _of_classes,
     ),
-    "reliability": Figure(
+    "reliability": _of_classes(
         reliability.reliability,
         "Accuracy against confidence in 15 bins over the images of all seeds; on the dotted line a model is as sure "
         "as it is right. Calibrated: after one temperature, fitted on validation images.",
         "Reliability diagrams: accuracy against confidence, one panel per model, before and after calibration.",
-        _of_classes,
     ),
     "outputs": Figure(
         outputs.outputs,
@@ -186,12 +187,12 @@ FIGURES: dict[str, Figure] = {
         "Predicted against true values of each target, and predicted minus true, one pair of panels per model.",
         outputs.has,
     ),
-    "corruptions": Figure(
+    "corruptions": _of_classes(
         robustness.figure,
         "Mean accuracy on corrupted test images against the severity of the corruption; 0: clean images.",
         "Accuracy against the severity of corruptions, one line per model.",
     ),
-    "explanations": Figure(
+    "explanations": _of_classes(
         lambda results, names, _: explanations.figure(results, names),
         "Test images, and below them where HiResCAM says each model's answer comes from, of its first finished run.",
         "Test images in a row, and one row of heat maps over them for each model.",
