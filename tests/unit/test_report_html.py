@@ -135,8 +135,10 @@ def test_what_the_comparison_says_of_a_model_stands_on_its_page(tmp_path: Path) 
     def say(record: dict[str, Any]) -> None:
         for row in record["rows"]:
             row["sentence"] = f"This is of {row['candidate']}."
+            row.update(rank_lo=row["rank"], rank_hi=row["rank"])
 
     found = pages.pages(study(tmp_path, models=("lenet5", "tiny_cnn"), body=say), LABELS, [])
+    assert {row[-1].text for group in found[1].scores.groups for row in group.rows} == {"1 [1]"}
     assert {sentence for _, sentence in found[1].claims} == {"This is of tiny_cnn."}
 
 

@@ -77,7 +77,7 @@ def _pareto(axis: pareto.Axis, caption: str, cost: str) -> Figure:
 
 
 def _of_classes(draw: Callable[[Results, Names, Look], Canvas], caption: str, alternative: str) -> Figure:
-    """A figure that takes classes. Of a regression its files are there too: the outputs of a rule are always the same."""
+    """A figure that takes classes. Of a regression its files are there too: a rule has the same outputs always."""
 
     def drawn(results: Results, names: Names, look: Look) -> Canvas:
         if not results.regression:

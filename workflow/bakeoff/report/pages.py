@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from bakeoff.report import costs, embedded, ledger, words
 from bakeoff.report.choice import best
+from bakeoff.report.columns import rank as rank_of
 from bakeoff.report.diagnosed import Diagnosis, Mistake
 from bakeoff.report.load import Cell, Confusion, Results, Row
 from bakeoff.report.tabular import Column, Table, build, by_dataset
@@ -118,7 +119,7 @@ def _scores(cells: Sequence[Cell], results: Results, names: Names) -> Table:
 
     def rank(cell: Cell) -> str:
         found = row(cell)
-        return NONE if found is None or found.rank is None else f"{found.rank} [{found.rank_lo}–{found.rank_hi}]"
+        return NONE if found is None else rank_of(found)
 
     columns = [
         Column[Cell]("Augmentation", lambda cell: names(cell.augmentation), left=True),
