@@ -23,6 +23,7 @@ from bakeoff.errors import UserError
 from bakeoff.evaluate import step as evaluate
 from bakeoff.evaluate.predictions import ANSWERS_ONLY
 from bakeoff.external import costs, step
+from bakeoff.external.answers import Images, of_classes
 from bakeoff.provenance import read_record, sha256
 from bakeoff.score import classification
 
@@ -141,9 +142,9 @@ def test_of_answers_alone_all_that_answers_tell_is_there_and_nothing_else(
 
 def test_answers_may_be_names_of_classes(theirs: Arrays) -> None:
     named = {"example_id": theirs["example_id"], "y_pred": np.array(["cat", "dog"])[theirs["y_true"] % 2]}
-    images = step._Images("pets", theirs["example_id"], theirs["y_true"] % 2, ["cat", "dog"])
-    columns = step.read(npz(**named), "theirs.npz", ("example_id", "y_pred"), ("logits",))
-    assert np.array_equal(step._answers(columns, images), images.labels)
+    images = Images("pets", theirs["example_id"], theirs["y_true"] % 2)
+    said = of_classes(npz(**named), "theirs.npz", images, ["cat", "dog"])
+    assert np.array_equal(said.arrays["logits"].argmax(axis=1), images.truth)
 
 
 def edited(name: str, row: int, value: Any) -> Callable[[Arrays], Arrays]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn import metrics as sklearn
@@ -39,6 +40,7 @@ from bakeoff.train.targets import Standard
 from bakeoff.train.together import train_together
 from bakeoff.train.tuning import Trial
 
+Arrays = dict[str, Any]
 POSITION = {
     "name": "square_position",
     "source": "square_position",
@@ -280,10 +282,59 @@ def test_what_answers_with_classes_says_that_it_cannot(run: Path, position: Path
     members = {"method": "mean", "members": [{"model": record["model"], "spec": record["spec_digest"]}]}
     with pytest.raises(UserError, match="is of a regression, and only runs with classes"):
         combine.run(members, NAMES, [run], tmp_path, CODE)
-    with pytest.raises(UserError, match="square has targets, and this is for classes"):
-        external.run(
-            {"model": "a", "dataset": POSITION}, {"dataset": "square"}, run / "history.csv", position, tmp_path, CODE
-        )
+
+
+# --- made elsewhere
+
+
+def given_back(run: Path, position: Path, folder: Path, write: Callable[[Arrays], None]) -> Path:
+    """A run made from a file that has what a run of ours predicted."""
+    with np.load(run / "predictions.npz") as found:
+        write({name: found[name][::-1] for name in ("example_id", "targets", "outputs")})
+    file = next(folder.glob("theirs.*"))
+    return external.run({"model": "a", "dataset": POSITION}, NAMES, file, position, folder / "run", CODE).parent
+
+
+@pytest.mark.parametrize("form", ["npz", "csv", "csv in order"])
+def test_predictions_of_others_are_measured_like_ours(run: Path, position: Path, tmp_path: Path, form: str) -> None:
+    def write(arrays: Arrays) -> None:
+        if form == "npz":
+            np.savez(tmp_path / "theirs.npz", allow_pickle=False, **arrays)
+            return
+        ids, columns = arrays.pop("example_id"), {}
+        for name, values in arrays.items():
+            columns |= {f"{name.removesuffix('s')}_{i}": values[:, i].astype(float) for i in range(2)}
+        frame = pd.DataFrame({"example_id": ids, **columns}).sort_values("example_id")
+        frame.drop(columns="example_id" if "order" in form else []).to_csv(tmp_path / "theirs.csv", index=False)
+
+    theirs = given_back(run, position, tmp_path, write)
+    for folder in (run, theirs):
+        evaluate.run({}, folder, CODE)
+    ours, others = (read_record(folder / "metrics.json", "metrics") for folder in (run, theirs))
+    assert others["metrics"] == ours["metrics"]
+    assert others["targets"] == ours["targets"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda a: a | {"targets": a["targets"] + 1}, "row 40: targets: .* is not what a has for this image"),
+        (lambda a: a | {"outputs": a["outputs"][:, :1]}, "outputs: has 1 numbers a row, not those of x, y"),
+        (lambda a: {"example_id": a["example_id"]}, "needs outputs, a number for each of x, y"),
+        (lambda a: {"outputs": a["outputs"]}, "needs example_id, or y_true with rows in the order"),
+        (lambda a: {name: values[1:] for name, values in a.items()}, "example_id: lacks 1 of the 40 test images of a"),
+        (lambda a: a | {"outputs": a["outputs"] * np.nan}, "row 40: outputs_0: 'nan' is no finite number"),
+    ],
+)
+def test_what_is_wrong_with_them_is_told(
+    run: Path, position: Path, tmp_path: Path, change: Callable[[Arrays], Arrays], said: str
+) -> None:
+    def write(arrays: Arrays) -> None:
+        np.savez(tmp_path / "theirs.npz", allow_pickle=False, **change(arrays))
+
+    with pytest.raises(UserError, match=rf"theirs\.npz: {said}"):
+        given_back(run, position, tmp_path, write)
+    assert not (tmp_path / "run").exists()
 
 
 # --- metrics

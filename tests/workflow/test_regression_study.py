@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import shutil
+from collections import Counter
 from pathlib import Path
 
 from checkout import Checkout
@@ -46,6 +48,18 @@ def test_from_the_study_to_the_table(done: Checkout) -> None:
     for absent in ('id="confusion"', 'id="roc"', 'id="reliability"', 'id="calibration"', "Spread of accuracy"):
         assert absent not in page, absent
     assert "nan" not in (folder / "comparison.md").read_text(encoding="utf-8").lower()
+
+    # What a run of ours predicted, given back by somebody else, is a row with the same errors; its run alone is made.
+    shutil.copy(done.find("runs/square_position/narrow/*/*/seed0/predictions.npz")[0], done.folder / "theirs.npz")
+    theirs = {"theirs": {"dataset": "square_position", "predictions": ["theirs.npz"]}}
+    outcome = done.snakemake(done.study(**STUDY, external=theirs))
+    assert outcome.status == 0, outcome.text
+    made = {"external theirs 1000": 1, "evaluate theirs 1000": 1, "external_costs theirs": 1, "compare": 1, "report": 1}
+    assert outcome.jobs == Counter(made)
+    ours, given = ({row["metric"]: row["value"] for row in rows(folder / "runs.csv") if row["model"] == name
+                    and row["seed"] == seed} for name, seed in (("narrow", "0"), ("theirs", "1000")))  # fmt: skip
+    assert given == ours
+    assert len(given) == 6
 
 
 def rows(path: Path) -> list[dict[str, str]]:

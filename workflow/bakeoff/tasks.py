@@ -88,8 +88,6 @@ def _of_classes(parts: Mapping[str, Any]) -> Iterator[Problem]:
             yield ("models", i), f"{entry.name} {_FOR_CLASSES}; networks can learn them"
     if parts.get("ensembles"):
         yield ("ensembles",), f"{_FOR_CLASSES}: it averages probabilities; leave it out"
-    if parts.get("external"):
-        yield ("external",), f"{_FOR_CLASSES}; `bakeoff score --task regression` compares predictions of others"
     if "probe" in parts and parts["probe"].wanted:
         yield ("probe",), f"{_FOR_CLASSES}; leave it out"
     if "evaluate" in parts:
