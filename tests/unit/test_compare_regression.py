@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bakeoff.compare import diagnostics
+from bakeoff.compare import diagnostics, recommend
 from bakeoff.compare.load import Loaded, Metric, Outcome, Predicted, Run
+from bakeoff.compare.phrases import LANGUAGES
 from bakeoff.compare.spec import Place, Questions
 from bakeoff.compare.table import rows
 
@@ -58,3 +59,15 @@ def test_points_are_of_all_test_images_to_their_digits() -> None:
     assert (true[0], true[-1]) == pytest.approx((1e-9, 2e-9), rel=1e-5)
     assert np.diff(true) == pytest.approx(2e-12, rel=0.6)
     assert predicted == pytest.approx([1.5 * value for value in true], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("language", "of", "said"),
+    [
+        ("en", (2.834, (1.195, 4.474), "px"), "2.834 px [1.195, 4.474]"),
+        ("ja", (2.834, None, "px"), "2.834px"),
+        ("en", (-0.0069, (-0.02, 0.01), "coefficient"), "−0.0069 [−0.02, 0.01]"),
+    ],
+)
+def test_an_amount_has_its_unit(language: str, of: tuple[Any, Any, str], said: str) -> None:
+    assert recommend.amount(*of, LANGUAGES[language]) == said

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import report_fixture
 
-from bakeoff.report import figures, latex, step, tabular
+from bakeoff.report import figures, gates, latex, step, tabular
 from bakeoff.report.drawing import Look
 from bakeoff.report.language import translator
 from bakeoff.report.load import load
@@ -119,6 +119,24 @@ def test_small_errors_are_not_nothing() -> None:
     assert unit.spread(0.5, 1e-12) == "0.50 ± 0.00"
     assert (unit.spread(3.21e-4, None), unit.spread(-20.4, None)) == ("0.000321", "−20.40")
     assert Unit.of("fraction").spread(0.98314, 1e-8) == "98.31 ± 0.00"
+
+
+def test_a_requirement_has_its_unit_and_a_minus(tmp_path: Path) -> None:
+    def judged(record: Json) -> None:
+        regression("px")(record)
+        checks = [
+            {"requirement": "rmse < 3", "unit": "px", "value": 2.0, "lo": 1.0, "hi": 2.5},
+            {"requirement": "r2 >= 0", "unit": "coefficient", "value": -0.0069, "lo": -0.02, "hi": -0.01},
+        ]
+        place = {"model": "lenet5", "augmentation": "none", "recipe": "default", "verdict": "fail", "reason": None}
+        found = {**place, "checks": [check | {"verdict": "fail", "reason": None} for check in checks]}
+        record["gates"] = [{"dataset": "digits", "candidates": [found]}]
+
+    results = load(report_fixture.write_study(tmp_path, body=judged, augmentations=("none",), pictures=False))
+    table = gates.table(results.gates, Names({}))
+    assert table is not None
+    assert [head.text for head in table.heads[-2:]] == ["rmse < 3 (px)", "r2 >= 0"]
+    assert table.groups[0].rows[0][-1].text == "−0.00690 (−0.0200–−0.0100) fail"
 
 
 def test_a_range_below_nothing_has_a_minus_too() -> None:

@@ -163,8 +163,8 @@ def _sentence(
             "c": _name(_as_json(choice.cell), candidates, language),
             "leader": _name(_as_json(choice.leader), candidates, language),
             "m": language.metrics.get(inputs.metric, inputs.metric),
-            "score": _amount(choice.score.value, choice.score.interval, choice.score.unit, language),
-            "best": _amount(choice.best.value, choice.best.interval, choice.best.unit, language),
+            "score": amount(choice.score.value, choice.score.interval, choice.score.unit, language),
+            "best": amount(choice.best.value, choice.best.interval, choice.best.unit, language),
             "p": prefer,
             "cost": "" if choice.cost is None else f"{prefer} {choice.cost:.3g}",
         }
@@ -217,18 +217,19 @@ def _named(of: Sequence[Json], gate: Json, language: Language) -> str:
 
 def _shown(check: Json, language: Language) -> str:
     interval = None if check["lo"] is None or check["lo"] == check["hi"] else (check["lo"], check["hi"])
-    value = _amount(check["value"], interval, check["unit"], language)
+    value = amount(check["value"], interval, check["unit"], language)
     return language.metrics.get(check["column"], check["column"]) + language.phrases["gate_is"] + value
 
 
-def _amount(value: float | None, interval: tuple[float, float] | None, unit: str | None, language: Language) -> str:
-    """As in "97.33% [95.97, 98.40]"."""
+def amount(value: float | None, interval: tuple[float, float] | None, unit: str | None, language: Language) -> str:
+    """As in "97.33% [95.97, 98.40]" and "2.834 px [1.195, 4.474]"."""
     if value is None:
         return language.phrases["gate_unknown"]
 
     def number(of: float) -> str:
-        return f"{100 * of:.2f}" if unit == "fraction" else f"{of:.4g}"
+        return (f"{100 * of:.2f}" if unit == "fraction" else f"{of:.4g}").replace("-", "−")
 
-    text = number(value) + "%" * (unit == "fraction")
+    named = language.units.get(unit or "", unit or "")
+    text = number(value) + ("%" if unit == "fraction" else f"{language.gap}{named}".rstrip())
     bounds = language.interval.format(*map(number, interval)) if interval else ""
     return (language.space or language.comma).join(filter(None, (text, bounds)))

@@ -8,7 +8,7 @@ from typing import Any
 
 from bakeoff.report.diagnosed import take
 from bakeoff.report.tabular import Column, Table, build, by_dataset
-from bakeoff.report.text import NONE, Names, significant
+from bakeoff.report.text import NONE, Names, Unit, significant
 
 _ORDER = ("pass", "undecided", "fail")
 _NOTE = (
@@ -43,7 +43,7 @@ class Check:
     def _number(self, value: float) -> str:
         if self.unit == "fraction":
             return f"{100 * value:.2f}"
-        return f"{value:.3e}" if abs(value) >= 1e6 else significant(value, 3)
+        return f"{value:.3e}" if abs(value) >= 1e6 else significant(value, 3).replace("-", "−")
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,9 @@ def table(gates: Gates, names: Names, said: bool = True) -> Table | None:
 
     def check(i: int) -> Column[Candidate]:
         first = gates.candidates[0].checks[i]
-        unit = "%" if first.unit == "fraction" else ""
-        return Column(first.requirement, lambda candidate: candidate.checks[i].text, unit=unit)
+        return Column(
+            first.requirement, lambda candidate: candidate.checks[i].text, unit=Unit.of(first.unit or "").sign
+        )
 
     columns: list[Column[Candidate]] = [
         Column("Model", lambda c: names(c.model), lambda c: c.place in chosen, left=True),
