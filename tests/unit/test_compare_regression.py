@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bakeoff.compare import diagnostics, recommend
+from bakeoff.compare import diagnostics, jackknife, recommend
 from bakeoff.compare.load import Loaded, Metric, Outcome, Predicted, Run
 from bakeoff.compare.phrases import LANGUAGES
 from bakeoff.compare.spec import Place, Questions
 from bakeoff.compare.table import rows
+from bakeoff.evaluate.regression import OF_TARGETS, Outputs
 
 SEEDS = (0, 1, 2, 3)
 
@@ -71,3 +72,9 @@ def test_points_are_of_all_test_images_to_their_digits() -> None:
 )
 def test_an_amount_has_its_unit(language: str, of: tuple[Any, Any, str], said: str) -> None:
     assert recommend.amount(*of, LANGUAGES[language]) == said
+
+
+def test_a_relative_error_is_what_evaluate_says_of_targets_near_nothing() -> None:
+    targets, outputs = np.array([[0.0], [1e-4], [2.0]]), np.array([[1e-3], [0.0], [1.0]])
+    whole = OF_TARGETS["mape"].measure(Outputs(targets, outputs)).value
+    assert jackknife.of_outputs(targets, outputs)["mape"].mean() == pytest.approx(whole) == pytest.approx(1.6 / 3)

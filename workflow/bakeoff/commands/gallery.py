@@ -17,7 +17,8 @@ def gallery(
     scale: Scale = None,
     out: Annotated[Path, typer.Option(help="Folder of the pages.")] = Path("docs/studies"),
     figure: Annotated[
-        list[str] | None, typer.Option(help="A figure of its report; repeat it. Default: pareto_macs, data_amount.")
+        list[str] | None,
+        typer.Option(help="A figure of its report; repeat it. Default: pareto_macs, data_amount, outputs."),
     ] = None,
 ) -> None:
     """Write a page on a finished study: question, answer, tables, figures, machine; and the list of all pages."""

@@ -18,7 +18,7 @@ from bakeoff.report.load import Results
 from bakeoff.report.tabular import Table
 from bakeoff.report.text import Names, counted, markdown
 
-USUAL = ("pareto_macs", "data_amount")
+USUAL = ("pareto_macs", "data_amount", "outputs")
 """The figures of a page, where they have anything to show and are not too large."""
 MOST_BYTES = 200_000
 """Of one figure: pages and their figures stand in a repository."""
