@@ -97,6 +97,14 @@ def test_it_is_said_in_japanese(english: str, japanese: str) -> None:
     assert translator("ja", {"a", "b", "Digits"})(english) == japanese
 
 
+def test_a_name_with_a_comma_stays_as_it_is() -> None:
+    say = translator("ja", {"none", "20 epochs", "20 epochs, absolute error"})
+    assert say("Augmentation none, recipe 20 epochs, absolute error") == (
+        "データ拡張 none、学習設定 20 epochs, absolute error"
+    )
+    assert say("recipe 20 epochs, absolute error") == "学習設定 20 epochs, absolute error"
+
+
 def test_a_figure_of_classes_says_that_there_are_none(tmp_path: Path) -> None:
     results = load(report_fixture.write_study(tmp_path, body=regression("px"), augmentations=("none",), pictures=False))
     left_out = [name for name, figure in figures.FIGURES.items() if not figure.has(results)]

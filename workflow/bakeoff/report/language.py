@@ -154,7 +154,7 @@ class Translator:
         return None
 
     def _is_named(self, text: str) -> bool:
-        return all(part in self.kept for part in _NAMES.split(text))
+        return text in self.kept or all(part in self.kept for part in _NAMES.split(text))
 
     def _part(self, text: str) -> str:
         """What stands in a field: a text, a list of texts, or a name or number, which stays."""
