@@ -26,6 +26,7 @@ study: demo
 title: Nets | digits
 datasets: [digits]
 models: [lenet5, tiny_cnn, tiny_vit, {name: resnet18, builder: timm/resnet18}]
+augmentations: [{name: crop-flip, policy: standard}, none]
 report: {labels: {resnet18: ResNet-18}}
 """
 
@@ -65,6 +66,7 @@ def test_a_page_tells_question_answer_table_figure_and_machine(done: Path, call:
         "\nExpected: ResNet-18 (He et al. 2016), for its size.\n",
     ):
         assert part in page
+    assert page.index("**Augmentation crop-flip") < page.index("**Augmentation none")  # as in the study file
     assert Path("docs/studies/demo/pareto_macs.svg").read_text() == "<svg>pareto_macs</svg>"
     assert "data_amount" not in page  # it has nothing to show
 

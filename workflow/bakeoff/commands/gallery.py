@@ -22,21 +22,19 @@ def gallery(
     ] = None,
 ) -> None:
     """Write a page on a finished study: question, answer, tables, figures, machine; and the list of all pages."""
+    from bakeoff.grid import Grid
     from bakeoff.report import gallery as pages
-    from bakeoff.report.load import load as load_results
-    from bakeoff.report.text import Names
+    from bakeoff.report.order import read
     from bakeoff.study import load
 
     loaded = load(study, scale)
     folder = RESULTS / loaded.study
     if not (folder / "report.html").is_file():
         raise UserError(f"gallery: {folder} has no report; run the study first")
-    settings = loaded.report
     page = pages.Page(
-        load_results(folder),
-        Names(settings.labels),
+        *read(folder, Grid(loaded).report_spec),
         loaded.title or loaded.study,
-        settings.columns,
+        loaded.report.columns,
         pages.head(study.read_text(encoding="utf-8")),
         pages.command(study, DEFAULT_STUDY, scale == "small"),
     )

@@ -41,13 +41,14 @@ def tables(study: Study, results: Path = Path("results")) -> list[Table] | None:
     folder = results / study.study
     if not (folder / "comparison.json").is_file():
         return None
-    from bakeoff.report import gates, load
+    from bakeoff.grid import Grid
+    from bakeoff.report import gates
+    from bakeoff.report.order import read
     from bakeoff.report.tables import paper
-    from bakeoff.report.text import Names
 
-    found, names = load.load(folder), Names(study.report.labels)
+    found, names = read(folder, Grid(study).report_spec)
     asked = gates.table(found.gates, names)
-    return [*paper(found, names), *([asked] if asked else [])]
+    return [*paper(found, names, study.report.columns), *([asked] if asked else [])]
 
 
 def render(found: list[Table], format: Format, width: int | None = None) -> str:

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-from bakeoff.report.load import AXES, Cell, Results, Row
+from bakeoff.report.load import AXES, Cell, Results, Row, load
+from bakeoff.report.text import Names
+
+
+def read(folder: Path, spec: Mapping[str, Any]) -> tuple[Results, Names]:
+    """What stands in results/{study}/ in the order that `spec`, the settings of the report, has as "order", and what it
+    calls things by "labels". Raises Refused when a file of the comparison is missing or was changed by hand.
+    """
+    return as_named(load(folder), spec.get("order") or {}), Names(spec.get("labels") or {})
 
 
 def as_named(results: Results, order: Mapping[str, Sequence[str]]) -> Results:

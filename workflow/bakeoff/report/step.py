@@ -9,9 +9,8 @@ from bakeoff import layout, provenance
 from bakeoff.errors import UserError
 from bakeoff.report import figures, gates, html, latex, papers, tables, tabular, words
 from bakeoff.report.language import Code, Translator, translator
-from bakeoff.report.load import Results, load
-from bakeoff.report.order import as_named
-from bakeoff.report.text import Names
+from bakeoff.report.load import Results
+from bakeoff.report.order import read
 
 
 def run(spec: dict[str, Any], code: str, results: Path = layout.RESULTS, processes: int = 1) -> Path:
@@ -24,11 +23,9 @@ def run(spec: dict[str, Any], code: str, results: Path = layout.RESULTS, process
     Raises Refused when a file of the comparison is missing or was changed by hand.
     """
     folder = results / layout.study_dir(spec["study"], bool(spec.get("partial"))).relative_to(layout.RESULTS)
-    found = load(folder)
+    found, names = read(folder, spec)
     if found.study != spec["study"]:
         raise UserError(f"{folder}/comparison.json: is of study {found.study!r}, not of {spec['study']!r}")
-    found = as_named(found, spec.get("order") or {})
-    names = Names(spec.get("labels") or {})
     title = spec.get("title") or found.study
 
     say = _translator(spec.get("language") or "en", found, {*names.labels.values(), title})
