@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -249,6 +250,23 @@ def test_lines_of_one_model_have_looks_and_names_of_their_own(tmp_path: Path) ->
     figure = amounts.data_amount(results, NAMES, Look.of(results))
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["long", "short"]
     assert len({line.get_color() for line in figure.axes[0].lines}) == 2
+
+
+def test_lines_that_are_one_have_no_recipes_name(tmp_path: Path) -> None:
+    def body(record: dict[str, Any]) -> None:
+        cells = []
+        for cell in [cell for cell in record["cells"] if cell["augmentation"] == "none"][:2]:
+            for kind, n in product(("long", "short"), (100, 1000)):
+                accuracy = cell["metrics"]["accuracy"]
+                half = cell["model"] == "tiny_cnn" and kind == "short"
+                mean = {"accuracy": {**accuracy, "mean": accuracy["mean"] / (1 + half)}}
+                cells.append({**cell, "recipe": f"{kind}-{n}", "n_train": n, "amount_series": kind, "metrics": mean})
+        record["cells"] = cells
+
+    results = written(tmp_path, body=body)
+    figure = amounts.data_amount(results, NAMES, Look.of(results))
+    said = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert said == {"LeNet-5", "tiny_cnn, long", "tiny_cnn, short"}
 
 
 @pytest.mark.parametrize(

@@ -72,18 +72,21 @@ def _looks(
     lines: Sequence[Sequence[Cell]], results: Results, names: Names, look: Look
 ) -> tuple[dict[tuple[str, str | None], tuple[str, str]], list[tuple[Line2D, str]]]:
     """Colour and marker of each line, and the legend."""
-    apart: dict[tuple[str, str | None], Sequence[Cell]] = {}
+    apart: dict[tuple[str, str | None], list[Sequence[Cell]]] = {}
     for series in lines:
-        same = [key for key, other in apart.items() if key[0] == series[0].model and _equal(series, other, results)]
-        apart.setdefault(same[0] if same else _key(series), series)
+        same = [key for key, like in apart.items() if key[0] == series[0].model and _equal(series, like[0], results)]
+        apart.setdefault(same[0] if same else _key(series), []).append(series)
     models = [model for model, _ in apart]
     if len(models) == len(set(models)):
         return {_key(series): look.models[series[0].model] for series in lines}, legend_of(names, look, models)
     looks = {key: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, key in enumerate(apart)}
     legend = []
     for key, (colour, marker) in looks.items():
-        called = shared([names(cell.recipe) for cell in apart[key]])
-        text = called if len(set(models)) == 1 else f"{short(names(key[0]), 16)}, {called}"
+        model, called = short(names(key[0]), 16), shared([names(cell.recipe) for cell in apart[key][0]])
+        if len({_key(series) for series in apart[key]}) > 1:  # which are one line, though their recipes differ
+            text = model
+        else:
+            text = called if len(set(models)) == 1 else f"{model}, {called}"
         legend.append((Line2D([], [], color=colour, marker=marker, markersize=3.5), short(text, 40)))
     first = {model: look for (model, _), look in reversed(looks.items())}
     return {_key(series): looks.get(_key(series), first[series[0].model]) for series in lines}, legend
