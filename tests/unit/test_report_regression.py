@@ -144,12 +144,12 @@ def test_a_requirement_has_its_unit_and_a_minus(tmp_path: Path) -> None:
     table = gates.table(results.gates, Names({}))
     assert table is not None
     assert [head.text for head in table.heads[-2:]] == ["rmse < 3 (px)", "r2 >= 0"]
-    assert table.groups[0].rows[0][-1].text == "−0.00690 (−0.0200–−0.0100) fail"
+    assert table.groups[0].rows[0][-1].text == "−0.00690 (−0.0200 to −0.0100) fail"
 
 
 def test_a_range_below_nothing_has_a_minus_too() -> None:
     unit = Unit.of("coefficient")
-    assert unit.range(-0.2, 0.3) == "−0.20–0.30"
+    assert unit.range(-0.2, 0.3) == "−0.20 to 0.30"
     assert unit.published(-0.5) == "−0.5"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from bakeoff.report.diagnosed import take
 from bakeoff.report.tabular import Column, Table, build, by_dataset
-from bakeoff.report.text import NONE, Names, Unit, significant
+from bakeoff.report.text import NONE, Names, Unit, significant, span
 
 _ORDER = ("pass", "undecided", "fail")
 _NOTE = (
@@ -38,7 +38,7 @@ class Check:
         value = self._number(self.value)
         if self.lo is None or self.hi is None or self.lo == self.hi:
             return f"{value} {self.verdict}"
-        return f"{value} ({self._number(self.lo)}–{self._number(self.hi)}) {self.verdict}"
+        return f"{value} ({span(self._number(self.lo), self._number(self.hi))}) {self.verdict}"
 
     def _number(self, value: float) -> str:
         if self.unit == "fraction":

@@ -48,6 +48,11 @@ def labelled(name: str, *parts: str) -> str:
     return f"{name} ({apart(*parts)})" if apart(*parts) else name
 
 
+def span(lo: str, hi: str) -> str:
+    """From one number to another, as in "94.1–95.3" and, where a minus would stand beside the dash, "−0.2 to 0.4"."""
+    return f"{lo} to {hi}" if lo.startswith("−") else f"{lo}–{hi}"
+
+
 def capital(text: str) -> str:
     """Text with its first letter large, the others as they are."""
     return text[:1].upper() + text[1:]
@@ -118,7 +123,7 @@ class Unit:
     def range(self, lo: float, hi: float) -> str:
         """An interval of values, as in "94.1–95.3"."""
         places = self._places(lo, hi)
-        return f"{self._fixed(lo, places)}–{self._fixed(hi, places)}"
+        return span(self._fixed(lo, places), self._fixed(hi, places))
 
     def published(self, value: float) -> str:
         """A value with the digits that it has."""
