@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -159,9 +160,13 @@ if __name__ == "__main__":
 
 
 def test_a_worker_that_dies_ends_the_job(tmp_path: Path) -> None:
-    """In a process of its own: torch raises wherever it is when the news come."""
+    """In a process of its own: torch raises wherever it is when the news come. Where it is taking over a batch just
+    then, the error is that of the pipe which the worker no longer holds.
+    """
     script = tmp_path / "work.py"
     script.write_text(WITH_A_WORKER, encoding="utf-8")
     ended = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1
-    assert f"DataLoader worker (pid {ended.stdout.strip()}) is killed by signal" in ended.stderr
+    assert ended.stdout.strip().isdecimal()  # it did not go on
+    killed = rf"DataLoader worker \(pid {ended.stdout.strip()}\) is killed by signal|^EOFError|^ConnectionResetError"
+    assert re.search(killed, ended.stderr, re.MULTILINE)
